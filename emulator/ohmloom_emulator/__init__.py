@@ -1,0 +1,1 @@
+"""An emulated memristor chip behind the controller's serial protocol."""

@@ -1,0 +1,1 @@
+"""ohmloom: train, map, program and run neural networks on memristor crossbars."""

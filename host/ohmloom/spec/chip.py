@@ -1,0 +1,265 @@
+"""Chip specs: one TOML file with every dimension, part and limit of a chip. Everything else is derived from it."""
+
+from __future__ import annotations
+
+import tomllib
+import zlib
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ohmloom.errors import SpecError
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dac(_Section):
+    """A DAC part: `spec/parts/*.toml`, from its data sheet."""
+
+    name: str
+    kind: Literal["dac"]
+    channels: Count
+    bits: Count
+    full_scale_v: Positive
+    frame_bits: Count
+    sclk_max_hz: Count
+    settling_ns: Count
+    sync_high_min_ns: Count
+    power_w: NonNegative
+    offset_sigma_lsb: NonNegative
+    gain_sigma: NonNegative
+
+    @property
+    def lsb_v(self) -> float:
+        return self.full_scale_v / (1 << self.bits)
+
+
+class Adc(_Section):
+    """An ADC part."""
+
+    name: str
+    kind: Literal["adc"]
+    channels: Count
+    bits: Count
+    full_scale_v: Positive
+    frame_bits: Count
+    sclk_max_hz: Count
+    conversion_ns: Count
+    acquisition_min_ns: Count
+    cs_high_min_ns: Count
+    latency_frames: Count
+    power_w: NonNegative
+    noise_sigma_lsb: NonNegative
+
+    @property
+    def lsb_v(self) -> float:
+        return self.full_scale_v / (1 << self.bits)
+
+
+class Switch(_Section):
+    """A chain of analog switches."""
+
+    name: str
+    kind: Literal["switch"]
+    channels: Count
+    sclk_max_hz: Count
+    on_ohm: NonNegative
+
+
+class Wires(_Section):
+    row_ohm: NonNegative
+    column_ohm: NonNegative
+    driver_ohm: NonNegative
+    sense_ohm: NonNegative
+
+
+class Cell(BaseModel):
+    """The cell model and its range; further keys are parameters of the model."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    model: str
+    g_min_siemens: Positive
+    g_max_siemens: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Cell:
+        if self.g_min_siemens >= self.g_max_siemens:
+            raise ValueError("g_min_siemens must be below g_max_siemens")
+        return self
+
+
+class Afe(_Section):
+    row_dac: str
+    row_dacs: Count
+    rail_dac: str
+    column_adc: str
+    column_adcs: Count
+    switch: str
+    vmid_v: Positive
+    tia_ohm: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=4)]
+    tia_settle_ns: Annotated[int, Field(ge=0)]
+    tia_offset_sigma_lsb: NonNegative
+    tia_gain_sigma: NonNegative
+    tia_noise_sigma_v: NonNegative
+    tia_power_w: NonNegative
+    reference_ohm: Positive
+
+
+class Limits(_Section):
+    read_v: Positive
+    set_v: Positive
+    reset_v: Positive
+    form_v: Positive
+    gate_v: Positive
+    pulse_ns: Count
+    form_pulse_ns: Count
+    cells_per_pulse: Count
+    over_current_a: Positive
+    duty: Annotated[float, Field(gt=0, le=1)]
+
+
+class Link(_Section):
+    payload_bytes: Annotated[int, Field(ge=128, le=16384)]
+    window: Annotated[int, Field(ge=1, le=64)]
+    baud_max: Annotated[int, Field(ge=9600)]
+
+
+class ChipSpec(_Section):
+    """One chip with its AFE, limits and link. Derived quantities are properties; units are in their names."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+    summary: str = ""
+    tiles: Annotated[int, Field(ge=1, le=255)]
+    rows: Annotated[int, Field(ge=1, le=1024)]
+    columns: Annotated[int, Field(ge=2, le=1024, multiple_of=2)]
+    temperature_k: Annotated[float, Field(ge=200, le=500)]
+    wires: Wires
+    cell: Cell
+    afe: Afe
+    limits: Limits
+    link: Link
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ChipSpec:
+        dac, adc = self.row_dac, self.column_adc
+        if self.afe.row_dacs * dac.channels < self.rows:
+            raise ValueError(f"afe.row_dacs: {self.afe.row_dacs} x {dac.channels} channels do not drive {self.rows} rows")
+        if self.afe.column_adcs * adc.channels < self.columns:
+            raise ValueError(f"afe.column_adcs: {self.afe.column_adcs} x {adc.channels} channels do not read {self.columns} columns")
+        for key in ("set_v", "reset_v", "form_v", "gate_v"):
+            if getattr(self.limits, key) > self.rail_dac.full_scale_v:
+                raise ValueError(f"limits.{key}: {getattr(self.limits, key)} V is above the rail DAC's {self.rail_dac.full_scale_v} V")
+        if self.limits.read_v > min(self.afe.vmid_v, dac.full_scale_v - self.afe.vmid_v):
+            raise ValueError(f"limits.read_v: {self.limits.read_v} V does not fit around vmid_v")
+        # A PROGRAM answer, the longest of all that cannot be split, is one row of 5-byte records.
+        if self.link.payload_bytes < 5 * self.columns:
+            raise ValueError(f"link.payload_bytes: {self.link.payload_bytes} is below the {5 * self.columns} of a row's report")
+        return self
+
+    @cached_property
+    def row_dac(self) -> Dac:
+        return _part(self.afe.row_dac, Dac, "afe.row_dac")
+
+    @cached_property
+    def rail_dac(self) -> Dac:
+        return _part(self.afe.rail_dac, Dac, "afe.rail_dac")
+
+    @cached_property
+    def column_adc(self) -> Adc:
+        return _part(self.afe.column_adc, Adc, "afe.column_adc")
+
+    @cached_property
+    def switch(self) -> Switch:
+        return _part(self.afe.switch, Switch, "afe.switch")
+
+    @property
+    def pairs(self) -> int:
+        """Differential column pairs of a tile."""
+        return self.columns // 2
+
+    @property
+    def read_clamp(self) -> int:
+        """Largest row code, either sign."""
+        return int(self.limits.read_v / self.row_dac.lsb_v)
+
+    @property
+    def verify_range(self) -> int:
+        """TIA range index that verifies: the one with the highest resistance."""
+        return max(range(len(self.afe.tia_ohm)), key=lambda index: self.afe.tia_ohm[index])
+
+    @property
+    def settle_ns(self) -> int:
+        """From the row DACs' update to the first sample."""
+        return self.row_dac.settling_ns + self.afe.tia_settle_ns
+
+    @property
+    def rail_settle_ns(self) -> int:
+        return self.rail_dac.settling_ns
+
+    def rail_code(self, volts: float) -> int:
+        """Rail DAC code of a voltage, rounded down so that it never exceeds what was asked."""
+        return int(volts / self.rail_dac.lsb_v + 1e-9)
+
+    def siemens_per_code(self, tia_range: int) -> float:
+        """Conductance that moves a column by one ADC code when its row is driven at the read clamp."""
+        read_v = self.read_clamp * self.row_dac.lsb_v
+        return self.column_adc.lsb_v / (self.afe.tia_ohm[tia_range] * read_v)
+
+    @cached_property
+    def digest(self) -> int:
+        """CRC-32 of the canonical JSON; tells two specs of one name apart."""
+        return zlib.crc32(self.model_dump_json().encode())
+
+
+PartT = Any
+
+
+@cache
+def _part(name: str, kind: PartT, key: str) -> Any:
+    folder = files("ohmloom.spec") / "parts"
+    path = folder / f"{name}.toml"
+    if not path.is_file():
+        known = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
+        raise SpecError(f"{key}: unknown part {name!r}; known: {', '.join(known)}")
+    try:
+        return kind(**tomllib.loads(path.read_text("utf-8")))
+    except ValidationError as error:
+        raise SpecError(f"{key} = {name!r}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc']) or 'spec'}: {item['msg']} (given: {item['input']!r:.80})"
+        for item in error.errors()
+    )
+
+
+def chip_names() -> list[str]:
+    """Names of the chips that come with ohmloom."""
+    return sorted(entry.name.removesuffix(".toml") for entry in (files("ohmloom.spec") / "chips").iterdir())
+
+
+def load_chip(name: str | Path) -> ChipSpec:
+    """The chip spec of a bundled name or of a TOML file's path.
+
+    Raises SpecError for an unknown name, unreadable file, bad TOML, or a value that the spec does not allow; the message names the key.
+    """
+    bundled = files("ohmloom.spec") / "chips" / f"{name}.toml"
+    path: Any = bundled if str(name) in chip_names() else Path(name)
+    if not path.is_file():
+        raise SpecError(f"unknown chip {str(name)!r}; known: {', '.join(chip_names())}, or the path of a TOML file")
+    try:
+        return ChipSpec(**tomllib.loads(path.read_text("utf-8")))
+    except ValidationError as error:
+        raise SpecError(f"chip spec {name}: {_explain(error)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise SpecError(f"chip spec {name}: {error}") from None

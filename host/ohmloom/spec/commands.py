@@ -1,0 +1,242 @@
+"""The command table: codes, payloads and who answers. The protocol's one definition (link layer: `ohmloom.link`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+from ohmloom.spec.layout import Array, Layout
+
+PROTOCOL_VERSION = 1
+
+# Frame types. A request's type is its command's code; its answer sets bit 7.
+ANSWER = 0x80
+TYPE_NAK = 0xFE
+TYPE_ERROR = 0xFF
+DEFAULT_BAUD = 115_200
+
+
+class ErrorCode(IntEnum):
+    """Why a command was refused. Nothing has been changed or pulsed when one of these comes back."""
+
+    UNKNOWN_COMMAND = 1, "the controller does not know this command"
+    BAD_LENGTH = 2, "the payload's length does not fit the command"
+    BAD_ADDRESS = 3, "no such tile, row, column, register or memory offset"
+    BAD_CODE = 4, "a DAC code is beyond the clamp of its mode"
+    BAD_VALUE = 5, "a value is outside its allowed range"
+    ANSWER_TOO_LONG = 6, "the answer would not fit one frame: ask for less"
+    NOT_ARMED = 7, "forming needs the arm key first"
+    TRIPPED = 8, "the safety latch is set: clear the trip first"
+    NO_NETWORK = 9, "no valid network is loaded"
+    NOT_EMULATED = 10, "only an emulated fabric can do this"
+    READ_ONLY = 11, "this register or memory is read-only"
+
+    text: str
+
+    def __new__(cls, value: int, text: str) -> ErrorCode:
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.text = text
+        return member
+
+
+class NakReason(IntEnum):
+    """Why a frame was not taken. The sender repeats from the expected sequence number on."""
+
+    BAD_FRAME = 1
+    OUT_OF_SEQUENCE = 2
+    NO_SESSION = 3
+
+
+class CellStatus(IntEnum):
+    """How write-verify or forming ended for one cell."""
+
+    SKIPPED = 0
+    CONVERGED = 1
+    EXHAUSTED = 2
+    STUCK = 3
+    TRIPPED = 4
+
+
+class Polarity(IntEnum):
+    SET = 0
+    RESET = 1
+
+
+class Memory(IntEnum):
+    """Memories that MEM_READ and MEM_WRITE reach."""
+
+    NETWORK = 0  # header and layer steps: `ohmloom.spec.network`
+    BIAS = 1  # int32 in 1/16 ADC codes, one per output of each layer
+    CORRECTION = 2  # per tile, range and column: `ohmloom.spec.arithmetic`
+    POLICY = 3  # write-verify policy tables: `ohmloom.spec.policy`
+    NOTES = 4  # host's notes in flash: which network is on the chip
+
+
+class Cause(IntEnum):
+    """Where energy and time go; ADVANCE reports one counter for each."""
+
+    ARRAY_READ = 0
+    ROW_DAC = 1
+    TIA = 2
+    ADC = 3
+    WRITE = 4
+    IDLE = 5
+
+
+class EventKind(IntEnum):
+    TRIP = 1
+    FORM = 2
+    CALIBRATED = 3
+    SATURATED = 4
+
+
+@dataclass(frozen=True)
+class Command:
+    """One row of the table. `by`: who answers on hardware; `emulation` commands are refused by a board."""
+
+    code: int
+    name: str
+    by: Literal["gateware", "firmware", "emulation"]
+    summary: str
+    request: Layout
+    answer: Layout
+
+
+_TILE = ("tile", "u8", "tile index")
+_ROW = ("row", "u16", "row index")
+_COLUMN = ("column", "u16", "column index")
+_CELLS = Array(
+    "cells",
+    (("status", "u8"), ("pulses", "u16"), ("code", "i16")),
+    "per column: CellStatus, pulses applied, last verify code",
+)
+
+HELLO = Command(
+    0x01, "HELLO", "gateware", "opens a session and clears the answer memory; the next frame's number follows HELLO's",
+    Layout((("session", "u32", "random number of the connection"), ("protocol", "u16", "protocol version of the host"))),
+    Layout((
+        ("session", "u32", "as given"), ("protocol", "u16", "protocol version of the controller"),
+        ("window", "u8", "requests that may be in flight"), ("payload", "u16", "largest payload in bytes"),
+        ("baud_max", "u32", "highest line rate"), ("emulated", "u8", "1 when the fabric is emulated"),
+    )),
+)
+INFO = Command(
+    0x02, "INFO", "gateware", "names the chip",
+    Layout(),
+    Layout((
+        ("version", "u32", "controller version, 0xMMmmpp"), ("tiles", "u8", ""), ("rows", "u16", ""),
+        ("columns", "u16", ""), ("digest", "u32", "CRC-32 of the chip spec's canonical JSON"),
+    ), Array("name", "u8", "UTF-8 chip name")),
+)
+READ_REGISTERS = Command(
+    0x03, "READ_REGISTERS", "gateware", "reads consecutive registers",
+    Layout((("address", "u16", "first word address"), ("count", "u8", "1..64"))),
+    Layout((), Array("values", "u32")),
+)
+WRITE_REGISTERS = Command(
+    0x04, "WRITE_REGISTERS", "gateware", "writes consecutive registers",
+    Layout((("address", "u16", "first word address"),), Array("values", "u32")),
+    Layout(),
+)
+MEM_WRITE = Command(
+    0x05, "MEM_WRITE", "gateware", "loads bytes into a memory",
+    Layout((("memory", "u8", "Memory"), ("offset", "u32", "byte offset")), Array("data", "u8")),
+    Layout(),
+)
+MEM_READ = Command(
+    0x06, "MEM_READ", "gateware", "reads bytes of a memory",
+    Layout((("memory", "u8", "Memory"), ("offset", "u32", "byte offset"), ("length", "u16", "bytes"))),
+    Layout((), Array("data", "u8")),
+)
+RATE = Command(
+    0x07, "RATE", "gateware", "changes the line rate after this answer; provisional until a good frame arrives at the new rate",
+    Layout((("baud", "u32", "wanted rate"),)),
+    Layout((("baud", "u32", "rate taken from the next frame on"),)),
+)
+MVM = Command(
+    0x10, "MVM", "gateware", "multiplies vectors of row codes by one tile; answers raw signed column codes",
+    Layout((
+        _TILE, ("range", "u8", "TIA range index"), ("count", "u16", "vectors"),
+    ), Array("codes", "i12", "count x rows row codes")),
+    Layout((("saturated", "u16", "column samples at a converter's end"),), Array("codes", "i12", "count x columns")),
+)
+INFER = Command(
+    0x11, "INFER", "gateware", "runs the loaded network on vectors of input codes",
+    Layout((("count", "u16", "vectors"),), Array("codes", "i12", "count x inputs")),
+    Layout((("saturated", "u16", "column samples at a converter's end"),), Array("outputs", "i16", "count x outputs")),
+)
+PROGRAM = Command(
+    0x20, "PROGRAM", "gateware", "write-verifies one row: cells with tolerance 0 are left alone",
+    Layout((_TILE, _ROW), Array("cells", "i12", "per column: target verify code, tolerance in codes")),
+    Layout((), _CELLS),
+)
+READ = Command(
+    0x21, "READ", "gateware", "reads rows one at a time at the verify voltage; corrected codes",
+    Layout((_TILE, _ROW, ("rows", "u16", "rows to read"), ("samples", "u8", "samples averaged a cell, 1..64"))),
+    Layout((), Array("codes", "i12", "rows x columns")),
+)
+PULSE = Command(
+    0x22, "PULSE", "gateware", "applies one characterisation pulse to one cell, then reads it",
+    Layout((
+        _TILE, _ROW, _COLUMN, ("polarity", "u8", "Polarity"), ("rail", "u16", "rail DAC code"),
+        ("gate", "u16", "word-line DAC code"), ("width_ns", "u32", "pulse width"),
+    )),
+    Layout((("code", "i16", "verify code after the pulse"),)),
+)
+FORM = Command(
+    0x23, "FORM", "gateware", "forms the masked cells of one row; needs the arm key, which it uses up",
+    Layout((_TILE, _ROW), Array("mask", "u8", "one byte a column: 1 = form if not formed")),
+    Layout((), _CELLS),
+)
+IV = Command(
+    0x30, "IV", "firmware", "reads one cell at a list of row codes within the read clamp",
+    Layout((_TILE, _ROW, _COLUMN, ("range", "u8", "TIA range index")), Array("codes", "i12", "row codes")),
+    Layout((("saturated", "u16", "samples at a converter's end"),), Array("codes", "i16", "corrected, in 1/16 ADC codes")),
+)
+CALIBRATE = Command(
+    0x31, "CALIBRATE", "firmware", "measures offset and gain of every column of a tile on the reference row and stores the correction",
+    Layout((_TILE,)),
+    Layout((
+        ("offset_max", "i16", "largest offset found, 1/16 codes"), ("gain_error_max", "u16", "largest gain error found, 1/32768"),
+        ("residual_max", "u16", "largest error left on the reference row, 1/16 codes"), ("failed", "u16", "columns out of bounds"),
+    )),
+)
+SELFTEST = Command(
+    0x32, "SELFTEST", "firmware", "tests memories, converters and reference resistors",
+    Layout(),
+    Layout((), Array("findings", (("kind", "u8"), ("tile", "u8"), ("index", "u16"), ("value", "i32")), "Finding records")),
+)
+SERVICE = Command(
+    0x40, "SERVICE", "gateware", "answers the events after the given number (trips, forming, saturation)",
+    Layout((("after", "u32", "number of the last event known"),)),
+    Layout((), Array("events", (("number", "u32"), ("kind", "u8"), ("argument", "u32")), "EventKind and its argument")),
+)
+ADVANCE = Command(
+    0x50, "ADVANCE", "emulation", "lets fabric time pass and answers the meters",
+    Layout((("duration_ns", "u64", "fabric time to pass; 0 reads the meters"),)),
+    Layout((("time_ns", "u64", "fabric time"),), Array("meters", (("energy_fj", "u64"), ("time_ns", "u64")), "one per Cause")),
+)
+
+COMMANDS: dict[int, Command] = {
+    command.code: command
+    for command in (
+        HELLO, INFO, READ_REGISTERS, WRITE_REGISTERS, MEM_WRITE, MEM_READ, RATE, MVM, INFER,
+        PROGRAM, READ, PULSE, FORM, IV, CALIBRATE, SELFTEST, SERVICE, ADVANCE,
+    )
+}
+
+ERROR_LAYOUT = Layout((
+    ("command", "u8", "code of the refused command"), ("code", "u8", "ErrorCode"), ("detail", "i64", "the offending value"),
+))
+NAK_LAYOUT = Layout((("expected", "u8", "sequence number expected next"), ("reason", "u8", "NakReason")))
+
+
+class Finding(IntEnum):
+    """What a self-test found. An empty list means that everything is well."""
+
+    MEMORY = 1
+    ADC_CHANNEL = 2  # a converter channel does not answer with its tag or sits at an end
+    REFERENCE = 3  # reference resistor out of bounds (value: its corrected code)
+    ROW_SHORT = 4
