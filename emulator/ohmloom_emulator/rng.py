@@ -59,7 +59,6 @@ class Stream(IntEnum):
 _MASK = (1 << 64) - 1
 _MIX_A, _MIX_B = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _GOLDEN = 0x9E3779B97F4A7C15
-# Multipliers of the keys: the golden-ratio increment of SplitMix64 hashed on, made odd so that no key bit is lost.
 _SHIFT_A, _SHIFT_B, _SHIFT_C, _SHIFT_OUT = (np.uint64(n) for n in (30, 27, 31, 12))
 _ARRAY_MIX_A, _ARRAY_MIX_B = np.uint64(_MIX_A), np.uint64(_MIX_B)
 _BLOCK = 1 << 15  # numbers hashed at once: the 256 KiB of one block stay in the second-level cache
@@ -71,6 +70,7 @@ def _mix(x: int) -> int:
     return x ^ (x >> 31)
 
 
+# One a key: hashed multiples of SplitMix64's increment, made odd so that no bit of a key is lost.
 _MULTIPLIERS = tuple(_mix(_GOLDEN * (n + 1) & _MASK) | 1 for n in range(8))
 
 

@@ -25,17 +25,20 @@ OUTPUT_MAX = 32767
 def correct(raw: NDArray[Any], offset: NDArray[Any], gain: NDArray[Any]) -> Integers:
     """Corrected Q4 codes of raw codes, shape (..., columns); offset and gain have shape (columns,)."""
     value = (raw.astype(np.int64) << FRACTION_BITS) - offset
-    return (value * gain + (1 << (GAIN_BITS - 1))) >> GAIN_BITS
+    corrected: Integers = (value * gain + (1 << (GAIN_BITS - 1))) >> GAIN_BITS
+    return corrected
 
 
 def to_codes(corrected: Integers) -> Integers:
     """Q4 codes rounded to whole codes (halves up) and clipped to the 12 bits that travel."""
-    return np.clip((corrected + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS, -2048, 2047)
+    codes: Integers = np.clip((corrected + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS, -2048, 2047)
+    return codes
 
 
 def requantise(accumulated: Integers, scale: int, shift: int, limit: int) -> Integers:
     """`accumulated * scale / 2**shift`, rounded (halves up) and clipped to +-limit. scale is 16 bits unsigned, shift 1..47."""
-    return np.clip((accumulated * scale + (1 << (shift - 1))) >> shift, -limit, limit)
+    result: Integers = np.clip((accumulated * scale + (1 << (shift - 1))) >> shift, -limit, limit)
+    return result
 
 
 def scale_and_shift(factor: float) -> tuple[int, int]:

@@ -23,11 +23,12 @@ SIGMA_US = (
 def total_sigma(conductance: ArrayLike, age_s: float) -> NDArray[np.float64]:
     """Standard deviation (siemens) from target of cells programmed to `conductance` (siemens) `age_s` ago.
 
-    The variance is linear in log(age) between the measured ages and goes on with the last or first decade's slope, never below 0.
+    The variance is linear in log(age), through 1 s and the middle of the two later ages, never below 0.
     """
     x = np.clip(np.asarray(conductance, dtype=float) / SIGMA_G_MAX_SIEMENS, 0.0, 1.0)
     variance: list[Any] = [np.polynomial.polynomial.polyval(x, c) ** 2 for c in SIGMA_US]
     # The two late ages lie within each other's error; one line from 1 s through their middle serves all ages.
     log_late = 0.5 * (np.log(SIGMA_AGES_S[1]) + np.log(SIGMA_AGES_S[2]))
     slope = (0.5 * (variance[1] + variance[2]) - variance[0]) / log_late
-    return 1e-6 * np.sqrt(np.maximum(variance[0] + slope * np.log(max(age_s, 1e-12)), 0.0))
+    sigma: NDArray[np.float64] = 1e-6 * np.sqrt(np.maximum(variance[0] + slope * np.log(max(age_s, 1e-12)), 0.0))
+    return sigma

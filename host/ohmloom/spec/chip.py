@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 import zlib
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ohmloom.errors import SpecError
+from ohmloom.spec.layout import CODE_MAX
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -19,7 +21,8 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict: a string, a boolean or a float where an integer belongs is a slip, not a value to convert.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Dac(_Section):
@@ -85,7 +88,7 @@ class Wires(_Section):
 class Cell(BaseModel):
     """The cell model and its range; further keys are parameters of the model."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     model: str
     g_min_siemens: Positive
     g_max_siemens: Positive
@@ -105,7 +108,7 @@ class Afe(_Section):
     column_adcs: Count
     switch: str
     vmid_v: Positive
-    tia_ohm: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=4)]
+    tia_ohm: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=4, strict=False)]  # TOML gives a list
     tia_settle_ns: Annotated[int, Field(ge=0)]
     tia_offset_sigma_lsb: NonNegative
     tia_gain_sigma: NonNegative
@@ -150,19 +153,25 @@ class ChipSpec(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> ChipSpec:
-        dac, adc = self.row_dac, self.column_adc
-        if self.afe.row_dacs * dac.channels < self.rows:
-            raise ValueError(f"afe.row_dacs: {self.afe.row_dacs} x {dac.channels} channels do not drive {self.rows} rows")
-        if self.afe.column_adcs * adc.channels < self.columns:
-            raise ValueError(f"afe.column_adcs: {self.afe.column_adcs} x {adc.channels} channels do not read {self.columns} columns")
+        afe, limits, dac, adc = self.afe, self.limits, self.row_dac, self.column_adc
+        rail_v, _known = self.rail_dac.full_scale_v, self.switch
+        if afe.row_dacs * dac.channels < self.rows:
+            raise ValueError(f"afe.row_dacs: {afe.row_dacs} x {dac.channels} channels do not drive {self.rows} rows")
+        if afe.column_adcs * adc.channels < self.columns:
+            raise ValueError(
+                f"afe.column_adcs: {afe.column_adcs} x {adc.channels} channels do not read {self.columns} columns"
+            )
         for key in ("set_v", "reset_v", "form_v", "gate_v"):
-            if getattr(self.limits, key) > self.rail_dac.full_scale_v:
-                raise ValueError(f"limits.{key}: {getattr(self.limits, key)} V is above the rail DAC's {self.rail_dac.full_scale_v} V")
-        if self.limits.read_v > min(self.afe.vmid_v, dac.full_scale_v - self.afe.vmid_v):
-            raise ValueError(f"limits.read_v: {self.limits.read_v} V does not fit around vmid_v")
-        # A PROGRAM answer, the longest of all that cannot be split, is one row of 5-byte records.
-        if self.link.payload_bytes < 5 * self.columns:
-            raise ValueError(f"link.payload_bytes: {self.link.payload_bytes} is below the {5 * self.columns} of a row's report")
+            if getattr(limits, key) > rail_v:
+                raise ValueError(f"limits.{key}: {getattr(limits, key)} V is above the rail DAC's {rail_v} V")
+        if limits.read_v > min(afe.vmid_v, dac.full_scale_v - afe.vmid_v):
+            raise ValueError(f"limits.read_v: {limits.read_v} V does not fit around vmid_v")
+        # What cannot be split into several frames: a row's PROGRAM answer (5-byte records), MVM of one vector.
+        longest = max(5 * self.columns, 4 + (3 * self.rows + 1) // 2)
+        if self.link.payload_bytes < longest:
+            raise ValueError(
+                f"link.payload_bytes: {self.link.payload_bytes} is below the {longest} of one row's report or vector"
+            )
         return self
 
     @cached_property
@@ -189,7 +198,7 @@ class ChipSpec(_Section):
     @property
     def read_clamp(self) -> int:
         """Largest row code, either sign."""
-        return int(self.limits.read_v / self.row_dac.lsb_v)
+        return min(int(self.limits.read_v / self.row_dac.lsb_v), CODE_MAX)
 
     @property
     def verify_range(self) -> int:
@@ -206,8 +215,8 @@ class ChipSpec(_Section):
         return self.rail_dac.settling_ns
 
     def rail_code(self, volts: float) -> int:
-        """Rail DAC code of a voltage, rounded down so that it never exceeds what was asked."""
-        return int(volts / self.rail_dac.lsb_v + 1e-9)
+        """Rail DAC code of a voltage, rounded down so that it never exceeds what was asked; at most the last code."""
+        return min(int(volts / self.rail_dac.lsb_v + 1e-9), (1 << self.rail_dac.bits) - 1)
 
     def siemens_per_code(self, tia_range: int) -> float:
         """Conductance that moves a column by one ADC code when its row is driven at the read clamp."""
@@ -217,30 +226,33 @@ class ChipSpec(_Section):
     @cached_property
     def digest(self) -> int:
         """CRC-32 of the canonical JSON; tells two specs of one name apart."""
-        return zlib.crc32(self.model_dump_json().encode())
+        # Sorted, because the cell model's own keys come in the file's order.
+        return zlib.crc32(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode())
 
 
-PartT = Any
+_PartT = TypeVar("_PartT", Dac, Adc, Switch)
 
 
-@cache
-def _part(name: str, kind: PartT, key: str) -> Any:
-    folder = files("ohmloom.spec") / "parts"
-    path = folder / f"{name}.toml"
-    if not path.is_file():
-        known = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
-        raise SpecError(f"{key}: unknown part {name!r}; known: {', '.join(known)}")
+def _part(name: str, kind: type[_PartT], key: str) -> _PartT:
+    parts = {entry.name.removesuffix(".toml"): entry for entry in (files("ohmloom.spec") / "parts").iterdir()}
+    if name not in parts:
+        raise SpecError(f"{key}: unknown part {name!r}; known: {', '.join(sorted(parts))}")
+    values = tomllib.loads(parts[name].read_text("utf-8"))
+    if values.get("kind") != kind.__name__.lower():
+        raise SpecError(f"{key}: part {name!r} is of kind {values.get('kind')!r}, not {kind.__name__.lower()!r}")
     try:
-        return kind(**tomllib.loads(path.read_text("utf-8")))
+        return kind(**values)
     except ValidationError as error:
         raise SpecError(f"{key} = {name!r}: {_explain(error)}") from None
 
 
-def _explain(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'spec'}: {item['msg']} (given: {item['input']!r:.80})"
-        for item in error.errors()
-    )
+def _explain(error: ValidationError, most: int = 4) -> str:
+    texts = []
+    for item in error.errors():
+        key, message = ".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, ")
+        given = f" (given: {item['input']!r:.80})" if key and item["type"] != "missing" else ""
+        texts.append((f"{key}: " if key else "") + message + given)
+    return "; ".join(texts[:most]) + (f"; and {len(texts) - most} more" if len(texts) > most else "")
 
 
 def chip_names() -> list[str]:
@@ -251,15 +263,16 @@ def chip_names() -> list[str]:
 def load_chip(name: str | Path) -> ChipSpec:
     """The chip spec of a bundled name or of a TOML file's path.
 
-    Raises SpecError for an unknown name, unreadable file, bad TOML, or a value that the spec does not allow; the message names the key.
+    Raises SpecError for an unknown name, an unreadable file, bad TOML, or a value that the spec does not allow; the
+    message names the key.
     """
     bundled = files("ohmloom.spec") / "chips" / f"{name}.toml"
     path: Any = bundled if str(name) in chip_names() else Path(name)
-    if not path.is_file():
-        raise SpecError(f"unknown chip {str(name)!r}; known: {', '.join(chip_names())}, or the path of a TOML file")
     try:
+        if not path.is_file():
+            raise SpecError(f"unknown chip {str(name)!r}; known: {', '.join(chip_names())}, or the path of a TOML file")
         return ChipSpec(**tomllib.loads(path.read_text("utf-8")))
     except ValidationError as error:
         raise SpecError(f"chip spec {name}: {_explain(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"chip spec {name}: {error}") from None

@@ -1,7 +1,7 @@
 """Payload layouts: little-endian scalars followed by at most one array.
 
-Signed 12-bit codes travel packed, two in three bytes: code 2k in bits 11:0 and code 2k+1 in bits 23:12 of each three-byte
-group. An odd last code takes two bytes, so the number of codes follows from the number of bytes.
+Signed 12-bit codes travel packed, two in three bytes: code 2k in bits 11:0 and code 2k+1 in bits 23:12 of each
+three-byte group. An odd last code takes two bytes, so the number of codes follows from the number of bytes.
 """
 
 from __future__ import annotations
@@ -27,9 +27,14 @@ class PayloadError(ArgumentError):
 
 def pack_codes(codes: ArrayLike) -> bytes:
     """Pack signed 12-bit codes, shape (n,), into ceil(1.5 n) bytes. Raises PayloadError beyond -2048..2047."""
-    values = np.asarray(codes, dtype=np.int64).ravel()
-    if values.size and (values.min() < CODE_MIN or values.max() > CODE_MAX):
-        raise PayloadError(f"code {values[np.argmax(np.abs(values))]} is outside {CODE_MIN}..{CODE_MAX}")
+    values = np.asarray(codes).ravel()
+    if values.size == 0:
+        return b""
+    if values.dtype.kind not in "iu":
+        raise PayloadError(f"codes are integers, not {values.dtype}")
+    if values.min() < CODE_MIN or values.max() > CODE_MAX:
+        raise PayloadError(f"codes {values.min()}..{values.max()} are outside {CODE_MIN}..{CODE_MAX}")
+    values = values.astype(np.int16)
     even = np.zeros(values.size + (values.size & 1), dtype=np.uint16)
     even[: values.size] = values & 0xFFF
     low, high = even[0::2], even[1::2]
@@ -71,17 +76,28 @@ class Array:
         return np.dtype([(name, "<" + _NUMPY[kind]) for name, kind in self.kind])
 
     def pack(self, values: Any) -> bytes:
+        """Bytes of the items; for u8 also `bytes`, as they are. Raises PayloadError for a value that does not fit."""
         if self.kind == "i12":
             return pack_codes(values)
-        if isinstance(values, bytes):
+        if isinstance(values, bytes) and self.kind == "u8":
             return values
-        return np.ascontiguousarray(values, dtype=self.dtype).tobytes()
+        try:
+            array = np.asarray(values, dtype=None if isinstance(self.kind, str) else self.dtype)
+            packed = array.astype(self.dtype)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise PayloadError(f"{self.name}: {error}") from None
+        # numpy wraps arrays silently.
+        if array.size and array.dtype != self.dtype and (array.dtype.kind not in "biu" or np.any(packed != array)):
+            raise PayloadError(f"{self.name}: values do not fit {self.kind}")
+        return packed.tobytes()
 
     def unpack(self, data: bytes) -> NDArray[Any]:
         if self.kind == "i12":
             return unpack_codes(data)
         if len(data) % self.dtype.itemsize:
-            raise PayloadError(f"{self.name}: {len(data)} bytes are not a whole number of {self.dtype.itemsize}-byte items")
+            raise PayloadError(
+                f"{self.name}: {len(data)} bytes are not a whole number of {self.dtype.itemsize}-byte items"
+            )
         return np.frombuffer(data, dtype=self.dtype)
 
 
@@ -119,7 +135,8 @@ class Layout:
         size = self._struct.size
         if len(data) < size or (self.array is None and len(data) > size):
             raise PayloadError(f"payload of {len(data)} bytes; {'at least ' if self.array else ''}{size} expected")
-        values: dict[str, Any] = dict(zip((name for name, _, _ in self.scalars), self._struct.unpack_from(data), strict=True))
+        names = (name for name, _, _ in self.scalars)
+        values: dict[str, Any] = dict(zip(names, self._struct.unpack_from(data), strict=True))
         if self.array:
             values[self.array.name] = self.array.unpack(data[size:])
         return values

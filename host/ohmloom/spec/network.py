@@ -35,3 +35,4 @@ MAX_STEPS = 64
 MAX_WIDTH = 1024  # accumulators, and codes between layers
 MAX_BIASES = 4096
 NETWORK_BYTES = HEADER_DTYPE.itemsize + MAX_STEPS * STEP_DTYPE.itemsize
+NOTES_BYTES = 65536

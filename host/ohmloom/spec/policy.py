@@ -3,18 +3,18 @@
 One round of the engine, over the cells of one row that still run:
 
 1. Read the whole row. `code` is each cell's corrected verify code, `error = target - code`.
-2. A cell with |error| <= tolerance has converged. One that has had `max_pulses` ends as exhausted (stuck, if its code never moved by
-   more than STUCK_CODES).
-3. Its direction is SET for a positive error, else RESET. Its amplitude is
-   `first[conductance bucket][error bucket]` for its first pulse and after each change of direction (counted; beyond
-   `max_reversals` it ends), else the last amplitude plus `step[error bucket]`, never above `top`. Pulses at `top` are counted;
-   beyond `max_top_pulses` it ends.
+2. A cell with |error| <= tolerance has converged. One that has had `max_pulses` ends as exhausted.
+3. Its direction is SET for a positive error, else RESET. For its first pulse, and after each change of direction (counted; beyond
+   `max_reversals` it ends as exhausted), its amplitude is `first[error bucket] + level[conductance bucket] - backoff * min(reversals,
+   MAX_BACKOFFS)`; else the last amplitude plus `step[error bucket]`. It stays within 0..`top`. Pulses at `top` are counted; beyond
+   `max_top_pulses` it ends as stuck.
 4. SET pulses, then RESET pulses: for each due amplitude in rising order its cells in column order, at most `cells_per_pulse` in one
    pulse, all other columns inhibited.
 
 Forming is the same engine with one direction: a cell has converged when its code reaches FORMED_SIEMENS.
 
-Buckets: error bucket = min(15, |error| >> 5), conductance bucket = min(7, max(0, code) >> 7), in verify codes.
+The error bucket is the number of `error_edges` that |error| reaches, the conductance bucket that of `conductance_edges` that the code
+reaches.
 """
 
 from __future__ import annotations
@@ -25,77 +25,106 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ohmloom.errors import SpecError
 from ohmloom.spec.chip import ChipSpec, _explain
 
-ERROR_BUCKETS, ERROR_SHIFT = 16, 5
-CONDUCTANCE_BUCKETS, CONDUCTANCE_SHIFT = 8, 7
-STUCK_CODES = 12
+ERROR_BUCKETS, CONDUCTANCE_BUCKETS = 16, 8
+MAX_BACKOFFS = 8
 FORMED_SIEMENS = 0.5e-6
+NO_EDGE = 0x7FFF  # an edge that no code reaches
 
 DIRECTION_DTYPE = np.dtype([
     ("top", "<u2"), ("gate", "<u2"), ("pulse_ns", "<u4"),
-    ("first", "<u2", (CONDUCTANCE_BUCKETS, ERROR_BUCKETS)), ("step", "<u2", (ERROR_BUCKETS,)),
+    ("first", "<i2", (ERROR_BUCKETS,)), ("level", "<i2", (CONDUCTANCE_BUCKETS,)), ("step", "<i2", (ERROR_BUCKETS,)),
 ])
 POLICY_DTYPE = np.dtype([
-    ("max_pulses", "<u2"), ("max_reversals", "<u2"), ("max_top_pulses", "<u2"), ("reserved", "<u2"),
+    ("max_pulses", "<u2"), ("max_reversals", "<u2"), ("max_top_pulses", "<u2"), ("backoff", "<u2"),
+    ("error_edges", "<u2", (ERROR_BUCKETS - 1,)), ("conductance_edges", "<u2", (CONDUCTANCE_BUCKETS - 1,)),
     ("set", DIRECTION_DTYPE), ("reset", DIRECTION_DTYPE), ("form", DIRECTION_DTYPE),
 ])
 
 Volts = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Table = tuple[Volts, ...]
+
+
+def _ascending(value: Any) -> Any:
+    edges = tuple(value)
+    if not all(low < high for low, high in zip((0.0, *edges), edges, strict=False)):
+        raise ValueError("positive values in rising order wanted")
+    return edges
+
+
+Edges = Annotated[tuple[float, ...], BeforeValidator(_ascending)]
+
+
+def _widened(size: int) -> BeforeValidator:
+    """A single value, or the last one of a short table, stands for all further buckets."""
+
+    def widen(value: Any) -> Any:
+        values = [value] if isinstance(value, (int, float)) else list(value)
+        if not 1 <= len(values) <= size:
+            raise ValueError(f"1 to {size} values wanted, {len(values)} given")
+        return tuple(values + values[-1:] * (size - len(values)))
+
+    return BeforeValidator(widen)
 
 
 class Direction(BaseModel):
-    """One direction's table. A single value stands for all buckets, one row of values for all conductance buckets."""
+    """One direction's table, over error buckets (`first_v`, `step_v`) and conductance buckets (`level_v`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     top_v: Volts
     gate_v: Volts
     pulse_ns: Annotated[int, Field(ge=1)]
-    first_v: tuple[tuple[Volts, ...], ...]
-    step_v: tuple[Volts, ...]
-
-    @field_validator("first_v", mode="before")
-    @classmethod
-    def _widen_first(cls, value: Any) -> Any:
-        return np.broadcast_to(value, (CONDUCTANCE_BUCKETS, ERROR_BUCKETS)).tolist()
-
-    @field_validator("step_v", mode="before")
-    @classmethod
-    def _widen_step(cls, value: Any) -> Any:
-        return np.broadcast_to(value, (ERROR_BUCKETS,)).tolist()
+    first_v: Annotated[Table, _widened(ERROR_BUCKETS)]
+    level_v: Annotated[Table, _widened(CONDUCTANCE_BUCKETS)] = (0.0,) * CONDUCTANCE_BUCKETS
+    step_v: Annotated[Table, _widened(ERROR_BUCKETS)]
 
 
 class Policy(BaseModel):
     """A write-verify policy; `spec/policies/*.toml`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     name: str
     summary: str = ""
     max_pulses: Annotated[int, Field(ge=1, le=65535)]
     max_reversals: Annotated[int, Field(ge=0, le=255)]
     max_top_pulses: Annotated[int, Field(ge=0, le=255)]
+    backoff_v: Volts = 0.0
+    error_edges_siemens: Annotated[Edges, Field(max_length=ERROR_BUCKETS - 1)] = ()
+    conductance_edges_siemens: Annotated[Edges, Field(max_length=CONDUCTANCE_BUCKETS - 1)] = ()
     set: Direction
     reset: Direction
     form: Direction
 
     def pack(self, spec: ChipSpec) -> bytes:
-        """The POLICY memory's bytes: amplitudes as rail DAC codes. Raises SpecError beyond the chip's limits."""
+        """The POLICY memory's bytes: amplitudes as rail DAC codes, edges as verify codes. Raises SpecError beyond the chip's limits."""
         record = np.zeros((), dtype=POLICY_DTYPE)
         for key in ("max_pulses", "max_reversals", "max_top_pulses"):
             record[key] = getattr(self, key)
-        clamps = {"set": spec.limits.set_v, "reset": spec.limits.reset_v, "form": spec.limits.form_v}
-        for key, clamp_v in clamps.items():
+        record["backoff"] = spec.rail_code(self.backoff_v)
+        for key in ("error_edges", "conductance_edges"):
+            edges = np.asarray(getattr(self, f"{key}_siemens")) / spec.siemens_per_code(spec.verify_range)
+            if edges.size and edges[-1] >= NO_EDGE:
+                raise SpecError(f"policy {self.name}: {key}_siemens goes beyond what {spec.name} can read")
+            record[key] = NO_EDGE
+            record[key][: len(edges)] = np.rint(edges)
+        codes = np.vectorize(spec.rail_code, otypes=[np.int16])
+        limits = spec.limits
+        for key, clamp_v, cap_ns in (
+            ("set", limits.set_v, limits.pulse_ns), ("reset", limits.reset_v, limits.pulse_ns), ("form", limits.form_v, limits.form_pulse_ns)
+        ):
             direction: Direction = getattr(self, key)
-            first = np.asarray(direction.first_v)
-            if max(direction.top_v, first.max()) > clamp_v or direction.gate_v > spec.limits.gate_v:
-                raise SpecError(f"policy {self.name}: {key} goes beyond the chip's limits ({clamp_v} V, gate {spec.limits.gate_v} V)")
-            codes = np.vectorize(spec.rail_code, otypes=[np.uint16])
-            record[key]["top"], record[key]["gate"] = spec.rail_code(direction.top_v), spec.rail_code(direction.gate_v)
-            record[key]["pulse_ns"] = direction.pulse_ns
-            record[key]["first"], record[key]["step"] = codes(first), codes(np.asarray(direction.step_v))
+            if direction.top_v > clamp_v or direction.gate_v > limits.gate_v or direction.pulse_ns > cap_ns:
+                raise SpecError(
+                    f"policy {self.name}: {key} goes beyond the limits of {spec.name}: {clamp_v} V, gate {limits.gate_v} V, {cap_ns} ns"
+                )
+            table = record[key]
+            table["top"], table["gate"], table["pulse_ns"] = spec.rail_code(direction.top_v), spec.rail_code(direction.gate_v), direction.pulse_ns
+            for name in ("first", "level", "step"):
+                table[name] = codes(np.asarray(getattr(direction, f"{name}_v")))
         return record.tobytes()
 
 
@@ -106,11 +135,12 @@ def policy_names() -> list[str]:
 def load_policy(name: str | Path) -> Policy:
     """The policy of a bundled name or of a TOML file's path. Raises SpecError with the key that is wrong."""
     path: Any = files("ohmloom.spec") / "policies" / f"{name}.toml" if str(name) in policy_names() else Path(name)
-    if not path.is_file():
-        raise SpecError(f"unknown policy {str(name)!r}; known: {', '.join(policy_names())}, or the path of a TOML file")
     try:
         return Policy(**tomllib.loads(path.read_text("utf-8")))
     except ValidationError as error:
         raise SpecError(f"policy {name}: {_explain(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+    except FileNotFoundError:
+        known = ", ".join(policy_names())
+        raise SpecError(f"unknown policy {str(name)!r}; known: {known}, or the path of a TOML file") from None
+    except (OSError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise SpecError(f"policy {name}: {error}") from None

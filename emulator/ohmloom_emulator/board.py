@@ -1,0 +1,121 @@
+"""A virtual board: fabric, controller and link receiver in one, with its state in a file if wanted. Bytes in, bytes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ohmloom.errors import ArgumentError, StateError
+from ohmloom.spec import load_chip, registers
+from ohmloom_emulator import state as state_file
+from ohmloom_emulator.controller.controller import Controller
+from ohmloom_emulator.controller.receiver import Receiver
+from ohmloom_emulator.fabric import Fabric
+from ohmloom_emulator.line import NoisyLine
+
+OPTIONS = ("seed", "state", "ber", "stuck", "ideal")
+
+
+class Board:
+    """An emulated board of one chip.
+
+    seed: which chip of the kind, and all its noise; state: file that keeps the chip when the board is closed, read if it exists;
+    ber: bit error rate of the line in both directions; stuck: share of stuck cells; ideal: only quantisation is left.
+    Raises ArgumentError for a value out of range, SpecError for an unknown chip, StateError for a state that does not fit.
+    """
+
+    def __init__(
+        self, chip: str, *, seed: int | None = None, state: str | Path | None = None, ber: float = 0.0,
+        stuck: float | None = None, ideal: bool | None = None,
+    ) -> None:
+        spec = load_chip(chip)
+        if not 0.0 <= ber < 0.5:
+            raise ArgumentError(f"ber: {ber} is not a bit error rate within 0..0.5")
+        if stuck is not None and not 0.0 <= stuck <= 1.0:
+            raise ArgumentError(f"stuck: {stuck} is not a share within 0..1")
+        if seed is not None and not 0 <= seed < 1 << 63:
+            raise ArgumentError(f"seed: {seed} is not within 0..2**63-1")
+        self._path = None if state is None else Path(state)
+        asked = {"seed": seed, "stuck": stuck, "ideal": ideal}
+        kept: dict[str, object] = {}
+        arrays = None
+        if self._path is not None and self._path.exists():
+            meta, arrays = state_file.load(self._path)
+            if (meta.get("chip"), meta.get("digest")) != (spec.name, spec.digest):
+                raise StateError(f"state {self._path}: belongs to chip {meta.get('chip')!r}, not to this {spec.name!r}")
+            kept = {key: meta.get(key) for key in asked}
+            for key, value in asked.items():
+                if value is not None and value != kept[key]:
+                    raise StateError(f"state {self._path}: was made with {key}={kept[key]}, not {value}")
+        elif self._path is not None and not self._path.parent.is_dir():
+            raise StateError(f"state {self._path}: no folder {self._path.parent}")
+        chosen = {"seed": 0, "ideal": False, **{key: value for key, value in asked.items() if value is not None}, **kept}
+        self.fabric = Fabric(spec, seed=int(chosen["seed"]), stuck=chosen.get("stuck"), ideal=bool(chosen["ideal"]))  # type: ignore[call-overload,arg-type]
+        self.controller = Controller(self.fabric)
+        if arrays is not None:
+            try:
+                self.fabric.restore(arrays)
+                self.controller.memories.restore(arrays)
+            except ValueError as error:
+                raise StateError(f"state {self._path}: damaged: {error}") from None
+        link = spec.link
+        self.receiver = Receiver(
+            self.controller.execute, window=link.window, max_payload=link.payload_bytes, baud_max=link.baud_max, emulated=True
+        )
+        self.controller.link_counters = self._link_counters
+        self._noise_in, self._noise_out = NoisyLine(ber, 2 * self.fabric.seed), NoisyLine(ber, 2 * self.fabric.seed + 1)
+
+    @property
+    def baud(self) -> int:
+        """The line rate that the controller listens at."""
+        return self.receiver.baud
+
+    def feed(self, data: bytes) -> bytes:
+        """Bytes that arrive at the board; returns the bytes that it sends."""
+        return self._noise_out(self.receiver.feed(self._noise_in(data)))
+
+    def save(self) -> None:
+        """Writes the state file, if there is one."""
+        if self._path is not None:
+            fabric = self.fabric
+            meta = {
+                "chip": fabric.spec.name, "digest": fabric.spec.digest, "seed": fabric.seed, "stuck": fabric.stuck, "ideal": fabric.ideal,
+            }
+            state_file.save(self._path, meta, {**fabric.state(), **self.controller.memories.arrays()})
+
+    def _link_counters(self) -> dict[registers.Register, int]:
+        counters = self.receiver.counters
+        return {
+            registers.FRAMES_GOOD: counters.frames, registers.FRAMES_BAD: counters.bad_frames,
+            registers.NAKS: counters.naks, registers.REPEATS: counters.repeats,
+        }
+
+
+def board_of_url(url: str) -> Board:
+    """The board that `emu://CHIP?seed=1&state=FILE&ber=1e-4&stuck=0.1&ideal=1` names; CHIP may be the path of a TOML file.
+
+    Raises ArgumentError for an unknown option or a value that cannot be read.
+    """
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = sorted(set(options) - set(OPTIONS))
+    if unknown:
+        raise ArgumentError(f"{url}: unknown option {unknown[0]!r}; known: {', '.join(OPTIONS)}")
+    try:
+        return Board(
+            unquote(parts.netloc + parts.path).rstrip("/"),
+            seed=int(options["seed"]) if "seed" in options else None,
+            state=options.get("state"),
+            ber=float(options.get("ber", 0.0)),
+            stuck=float(options["stuck"]) if "stuck" in options else None,
+            ideal=_flag(options["ideal"]) if "ideal" in options else None,
+        )
+    except ValueError as error:
+        raise error if isinstance(error, (ArgumentError, StateError)) or type(error) is not ValueError else ArgumentError(f"{url}: {error}") from None
+
+
+def _flag(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "": True, "0": False, "false": False, "no": False}
+    if text.lower() not in words:
+        raise ValueError(f"ideal={text}: 0 or 1 is allowed")
+    return words[text.lower()]

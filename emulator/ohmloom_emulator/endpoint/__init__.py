@@ -1,0 +1,1 @@
+"""pyserial URL schemes of the emulator: `protocol_emu` is `emu://`."""

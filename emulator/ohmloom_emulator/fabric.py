@@ -1,0 +1,197 @@
+"""The fabric: all that is analog, behind the events that a controller's pins cause.
+
+    select(tile, row, rows, tia_range)   word lines and TIA range
+    drive(codes)                         row DACs take new codes and settle
+    sample(columns)                      ADCs convert
+    pulse(...)                           one write pulse
+    advance(duration_ns)                 time passes
+
+Fabric time is the sum of these events' nominal durations, in ns; energy is in fJ; both are integers, kept by cause. The same events
+give the same numbers, whoever sends them: all randomness is keyed by cell or column and its own event count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ohmloom.spec import ChipSpec
+from ohmloom.spec.commands import Cause, Polarity
+from ohmloom_emulator.afe import ColumnReadout, RowDrivers
+from ohmloom_emulator.array.tile import FIRST_EPOCH_NS, Tile
+from ohmloom_emulator.devices import Statistical
+
+Integers = NDArray[np.int64]
+FJ_PER_J = 1e15
+# Extra bits of the integer weight in the array's energy, so that rounding it costs less than 0.1 %.
+ENERGY_BITS = 24
+CELL_STATE = ("written", "conductance", "written_ns", "writes", "pulses", "last_write_ns", "next_epoch_ns")
+
+
+class Fabric:
+    """Tiles, converters, clock and meters of one chip.
+
+    seed picks the chip: every device's spread and all noise. `stuck` overrides the cell model's share of stuck cells; `ideal` leaves
+    out every spread, noise, fault, relaxation and wire: only quantisation remains.
+    """
+
+    def __init__(self, spec: ChipSpec, *, seed: int = 0, stuck: float | None = None, ideal: bool = False) -> None:
+        self.spec, self.seed, self.stuck, self.ideal = spec, seed, stuck, ideal
+        parameters = {key: value for key, value in spec.cell if key not in ("model", "g_min_siemens", "g_max_siemens")}
+        model = Statistical(**parameters)
+        self.tiles = [Tile(spec, index, model, seed=seed, stuck=stuck, ideal=ideal) for index in range(spec.tiles)]
+        self._columns = [ColumnReadout(spec, index, seed=seed, ideal=ideal) for index in range(spec.tiles)]
+        self._rows = RowDrivers(spec, seed=seed, ideal=ideal)
+        self._samples = np.zeros((spec.tiles, spec.rows + 1, spec.columns), dtype=np.int64)
+        self.time_ns = dict.fromkeys(Cause, 0)
+        self.energy_fj = dict.fromkeys(Cause, 0)
+        self.now_ns = 0
+        self.select(0, 0, 1, 0)
+
+    @property
+    def reference_row(self) -> int:
+        """The row of precision resistors that calibration selects, one a column."""
+        return self.spec.rows
+
+    def select(self, tile: int, row: int, rows: int, tia_range: int) -> None:
+        """Switches word lines row..row+rows-1 of a tile on, all others off, and sets its TIA range. Switching takes no fabric time."""
+        self._tile, self._row, self._row_count, self._range = tile, row, rows, tia_range
+
+    def quiet_ns(self, tile: int) -> int:
+        """Time until the tile's conductances may next change on their own."""
+        return self.tiles[tile].next_epoch_ns - self.now_ns
+
+    def drive_ns(self, columns: int) -> int:
+        """Duration of one drive and the conversion of the first `columns` columns."""
+        return self.spec.settle_ns + self._slots(np.arange(columns)) * self.spec.column_adc.conversion_ns
+
+    def drive(self, codes: NDArray[Any]) -> None:
+        """Row codes (n, rows) for the selected rows: n drives in turn, each of which `sample` then converts.
+
+        Precondition for n > 1: no epoch falls into the batch (see `quiet_ns`).
+        """
+        tile = self.tiles[self._tile]
+        tile.update(self.now_ns)
+        volts = self._rows.volts(codes, self._row)
+        if self._row == self.reference_row:
+            siemens = np.full((self._row_count, self.spec.columns), 1.0 / self.spec.afe.reference_ohm)
+            self._current, self._variance, fed = volts @ siemens, np.zeros((len(codes), self.spec.columns)), siemens.sum(axis=1)
+        elif self._row_count == 1:
+            unit = tile.read_row(self._row, 1.0)
+            self._current = volts * unit
+            self._variance = volts**2 * tile.noise_variance(self._row, 1)
+            fed = tile.row_conductance(self._row, 1)
+        else:
+            transfer, variance = tile.transfer(self._row, self._row_count)
+            self._current, self._variance = volts @ transfer, (volts * volts) @ variance
+            fed = tile.row_conductance(self._row, self._row_count)
+        watts_per_code2 = self._rows.lsb_v**2 * fed
+        weight = np.rint(watts_per_code2 * (1e-9 * FJ_PER_J * (1 << ENERGY_BITS))).astype(np.int64)
+        self._load: Integers = (codes.astype(np.int64) ** 2) @ weight  # fJ per ns, shifted by ENERGY_BITS; one a drive
+        settle_ns = self.spec.settle_ns
+        self._spend_time(Cause.ROW_DAC, len(codes) * settle_ns)
+        self._spend_static(len(codes) * settle_ns)
+        self._spend_array(settle_ns)
+
+    def sample(self, columns: NDArray[Any]) -> tuple[Integers, int]:
+        """Raw signed codes (n, len(columns)) of the last `drive`, and how many samples saturated."""
+        counts = self._samples[self._tile, self._row]
+        drives = len(self._current)
+        keys = counts[columns] + np.arange(drives)[:, None]
+        raw, saturated = self._columns[self._tile].sample(
+            self._current[:, columns], self._variance[:, columns], self._range, columns, self._row, keys
+        )
+        counts[columns] += drives
+        duration_ns = self._slots(columns) * self.spec.column_adc.conversion_ns
+        self._spend_time(Cause.ADC, drives * duration_ns)
+        self._spend_static(drives * duration_ns)
+        self._spend_array(duration_ns)
+        self._spend(Cause.ADC, self.spec.column_adc.power_w * self.spec.afe.column_adcs, drives * duration_ns)
+        return raw, int(saturated.sum())
+
+    def pulse(
+        self, tile: int, row: int, groups: NDArray[np.bool_], polarity: Polarity, rails: NDArray[Any], gate: int, width_ns: int
+    ) -> int:
+        """Write pulses in turn on one row, each after the rails have settled; returns how many went well.
+
+        groups: (n, columns), the columns of each pulse, no column in two of them; rails: (n,) and gate: codes of the rail DAC. The pulse whose
+        current goes over the rail's limit is the last one applied.
+        """
+        dac, cells = self.spec.rail_dac, self.tiles[tile]
+        duration_ns = self.spec.rail_settle_ns + width_ns
+        done = 0
+        while done < len(groups):
+            cells.update(self.now_ns)
+            # Pulses that follow each other within less than an epoch can be computed at once.
+            batch = slice(done, len(groups) if duration_ns < FIRST_EPOCH_NS else done + 1)
+            volts = rails[batch] * dac.lsb_v
+            starts_ns = self.now_ns + duration_ns * np.arange(1, len(volts) + 1)
+            state = cells.save_row(row)
+            total_a = cells.pulse(
+                row, groups[batch], polarity, volts, gate * dac.lsb_v, width_ns, starts_ns, self.spec.temperature_k
+            )
+            over = np.flatnonzero(total_a > self.spec.limits.over_current_a)
+            if over.size and over[0] + 1 < len(volts):  # what came after the trip never happened
+                cells.restore_row(row, state)
+                groups, rails = groups[: done + over[0] + 1], rails[: done + over[0] + 1]
+                continue
+            for current_a, level_v in zip(total_a, volts, strict=True):
+                self._spend(Cause.WRITE, float(current_a * level_v), width_ns)
+            self._spend(Cause.WRITE, dac.power_w, duration_ns * len(volts))
+            self._spend_time(Cause.WRITE, duration_ns * len(volts))
+            done += len(volts)
+            if over.size:
+                return done - 1
+        return done
+
+    def advance(self, duration_ns: int) -> None:
+        """Lets time pass with the front end asleep."""
+        self._spend_time(Cause.IDLE, duration_ns)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that changes, as arrays; `restore` takes it back."""
+        arrays = {
+            f"tile{index}_{key}": np.asarray(getattr(tile, key)) for index, tile in enumerate(self.tiles) for key in CELL_STATE
+        }
+        arrays["samples"] = self._samples
+        arrays["time_ns"] = np.array([self.time_ns[cause] for cause in Cause], dtype=np.int64)
+        arrays["energy_fj"] = np.array([self.energy_fj[cause] for cause in Cause], dtype=np.int64)
+        return arrays
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Takes over what `state` gave. Raises ValueError, and changes nothing, when an array is missing or has another shape."""
+        for key, mine in self.state().items():
+            if key not in arrays or arrays[key].shape != mine.shape or arrays[key].dtype != mine.dtype:
+                raise ValueError(f"array {key!r} is missing or is not {mine.dtype} of shape {mine.shape}")
+        for index, tile in enumerate(self.tiles):
+            for key in CELL_STATE:
+                value = arrays[f"tile{index}_{key}"]
+                setattr(tile, key, int(value) if value.ndim == 0 else value.copy())
+            tile.forget()
+        self._samples = arrays["samples"].copy()
+        for cause in Cause:
+            self.time_ns[cause] = int(arrays["time_ns"][cause])
+            self.energy_fj[cause] = int(arrays["energy_fj"][cause])
+        self.now_ns = sum(self.time_ns.values())
+
+    def _slots(self, columns: NDArray[Any]) -> int:
+        """Conversions in turn: the columns of one channel number are converted at once, by all ADCs in parallel."""
+        return len(np.unique(columns // self.spec.afe.column_adcs))
+
+    def _spend_array(self, duration_ns: int) -> None:
+        self.energy_fj[Cause.ARRAY_READ] += int(((self._load * duration_ns) >> ENERGY_BITS).sum())
+
+    def _spend_static(self, duration_ns: int) -> None:
+        self._spend(Cause.ROW_DAC, self.spec.row_dac.power_w * self.spec.afe.row_dacs, duration_ns)
+        self._spend(Cause.TIA, self.spec.afe.tia_power_w * self.spec.columns, duration_ns)
+
+    def _spend(self, cause: Cause, watts: float, duration_ns: int) -> None:
+        # Whole fJ a ns, so that splitting a batch never changes the sum.
+        self.energy_fj[cause] += round(watts * 1e-9 * FJ_PER_J) * duration_ns
+
+    def _spend_time(self, cause: Cause, duration_ns: int) -> None:
+        self.time_ns[cause] += duration_ns
+        self.now_ns += duration_ns

@@ -1,0 +1,138 @@
+"""A compiled network: what the cells and the controller's memories hold, and how real values become codes and back."""
+
+from __future__ import annotations
+
+import binascii
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ohmloom.compiler.placement import Block
+from ohmloom.errors import ArgumentError
+from ohmloom.model import Layer, Model, Task
+from ohmloom.spec.network import HEADER_DTYPE, MAGIC
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Interface:
+    """How a loaded network is used: real inputs to row codes, integer outputs to real ones. It travels as the chip's notes."""
+
+    inputs: int
+    outputs: int
+    input_scale: float
+    output_scale: float
+    read_clamp: int
+    task: Task
+    classes: NDArray[Any] | None
+
+    def codes(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Row codes (samples, inputs) of real inputs; values beyond the calibration data's range are clipped.
+
+        Raises ArgumentError for a wrong shape and for values that are not finite.
+        """
+        try:
+            values = np.asarray(X, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"X: not an array of numbers ({error})") from None
+        if values.ndim != 2 or values.shape[1] != self.inputs:
+            raise ArgumentError(f"X: shape (samples, {self.inputs}) wanted, given {values.shape}")
+        if not np.isfinite(values).all():
+            raise ArgumentError(f"X: NaN or infinity in row {int(np.argmin(np.isfinite(values).all(axis=1)))}")
+        return np.clip(np.rint(values * self.input_scale), -self.read_clamp, self.read_clamp).astype(np.int64)
+
+    def decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Classes of the largest outputs, or the values themselves for regression."""
+        if self.classes is not None:
+            chosen: NDArray[Any] = self.classes[outputs.argmax(axis=1)]
+            return chosen
+        return outputs[:, 0] if self.outputs == 1 else outputs
+
+    def to_json(self) -> str:
+        fields = {**vars(self), "classes": None if self.classes is None else self.classes.tolist()}
+        return json.dumps({"format": FORMAT, **fields})
+
+    @classmethod
+    def from_json(cls, text: str) -> Interface:
+        """Raises ValueError when the text is not what `to_json` writes."""
+        try:
+            fields = json.loads(text)
+            if fields.pop("format") != FORMAT:
+                raise ValueError("another format")
+            classes = fields.pop("classes")
+            return cls(**fields, classes=None if classes is None else np.array(classes))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(str(error)) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """What `ohmloom.compile` returns and `Chip.program` takes.
+
+    chip: name of the spec it was compiled for; targets: (tiles, rows, columns) siemens, NaN where it uses no cell; steps: STEP_DTYPE
+    records; biases: int32 in 1/16 ADC codes; notes: one line for each choice that the compiler made.
+    """
+
+    chip: str
+    digest: int
+    model: Model
+    interface: Interface
+    blocks: tuple[Block, ...]
+    targets: NDArray[np.float64]
+    steps: NDArray[Any]
+    biases: NDArray[np.int32]
+    notes: tuple[str, ...]
+
+    @property
+    def cells(self) -> int:
+        """Cells that the network uses."""
+        return int(np.isfinite(self.targets).sum())
+
+    def explain(self) -> str:
+        """The compiler's choices, one a line."""
+        return "\n".join(self.notes)
+
+    def memory(self) -> bytes:
+        """Content of the controller's NETWORK memory."""
+        body = self.steps.tobytes()
+        header = np.zeros((), dtype=HEADER_DTYPE)
+        header["magic"], header["steps"], header["crc"] = MAGIC, len(self.steps), binascii.crc32(body)
+        header["inputs"], header["outputs"] = self.interface.inputs, self.interface.outputs
+        return header.tobytes() + body
+
+    def save(self, path: str | Path) -> None:
+        """Writes the network to an .npz file that `load` reads."""
+        arrays: dict[str, NDArray[Any]] = {"targets": self.targets, "steps": self.steps, "biases": self.biases}
+        for index, layer in enumerate(self.model.layers):
+            arrays[f"weights{index}"], arrays[f"bias{index}"] = layer.weights, layer.bias
+        meta = {
+            "format": FORMAT, "chip": self.chip, "digest": self.digest, "notes": self.notes, "interface": self.interface.to_json(),
+            "activations": [layer.activation for layer in self.model.layers], "blocks": [vars(block) for block in self.blocks],
+        }
+        with Path(path).open("wb") as file:
+            np.savez(file, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Network:
+        """Raises ArgumentError when the file cannot be read or is not a network."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {key: file[key] for key in file.files}
+            meta = json.loads(arrays["meta"].tobytes())
+            interface = Interface.from_json(meta["interface"])
+            layers = [
+                Layer(arrays[f"weights{index}"], arrays[f"bias{index}"], activation)
+                for index, activation in enumerate(meta["activations"])
+            ]
+            return cls(
+                meta["chip"], meta["digest"], Model(tuple(layers), interface.task, interface.classes), interface,
+                tuple(Block(**block) for block in meta["blocks"]), arrays["targets"], arrays["steps"], arrays["biases"], tuple(meta["notes"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise ArgumentError(f"{path}: not a compiled network ({error})") from None

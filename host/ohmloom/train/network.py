@@ -1,0 +1,124 @@
+"""A multilayer perceptron as a chip computes it, with its gradient.
+
+Layer: `z = scale * (a @ (V + error) + column noise) + bias`. V lies in -1..1, the range of a pair of cells; `scale`, one learned number a
+layer, is the digital requantisation. Large V drown the cells' errors, so training against them spreads V over the range and lets the
+scale follow: no rule for the largest weight is needed (straight-through estimators: Bengio et al., arXiv 1308.3432; noise in the forward
+pass: Joshi et al., Nature Communications 11 (2020)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ohmloom.train.noise import ChipNoise
+
+Floats = NDArray[Any]
+Loss = Callable[[Floats, Floats], tuple[float, Floats]]
+
+_INITIAL_RMS = 0.3  # of V: most of the range stays free to grow into
+
+
+def cross_entropy(z: Floats, targets: Floats) -> tuple[float, Floats]:
+    """Mean softmax cross-entropy of logits z against target probabilities, both (..., classes), and its gradient."""
+    z = z - z.max(axis=-1, keepdims=True)
+    exponentials = np.exp(z)
+    total = exponentials.sum(axis=-1, keepdims=True)
+    samples = z.size // z.shape[-1]
+    loss = float((targets * (np.log(total) - z)).sum()) / samples
+    return loss, (exponentials / total - targets) / samples
+
+
+def half_square(z: Floats, targets: Floats) -> tuple[float, Floats]:
+    """Half the squared error of z against targets, both (..., outputs), mean over samples, and its gradient."""
+    difference = z - targets
+    samples = z.size // z.shape[-1]
+    return 0.5 * float((difference * difference).sum()) / samples, difference / samples
+
+
+class Network:
+    """Parameters in one vector (`parameters`, with `gradient` beside it), so that an optimiser's step is a few vector operations.
+
+    V, bias: per layer, views of (inputs, outputs) and (outputs,). log_scale: (layers,). dV, dbias, dlog_scale: views of the gradient.
+    """
+
+    def __init__(self, sizes: Sequence[int], input_power: float, noise: ChipNoise | None, rng: np.random.Generator, dtype: Any) -> None:
+        """sizes: inputs, hidden layers, outputs. input_power: mean square of an input, for a first layer of unit output."""
+        self.noise = noise
+        self.shapes = list(zip(sizes, sizes[1:], strict=False))
+        self.weights = sum(n_in * n_out for n_in, n_out in self.shapes)
+        self.parameters = np.zeros(self.weights + sum(sizes[1:]) + len(self.shapes), dtype)
+        self.gradient = np.zeros_like(self.parameters)
+        self.V, self.bias, self.log_scale = self._views(self.parameters)
+        self.dV, self.dbias, self.dlog_scale = self._views(self.gradient)
+        self.parameters[: self.weights] = rng.uniform(-1.0, 1.0, self.weights) * (_INITIAL_RMS * np.sqrt(3.0))
+        for layer, (n_in, _) in enumerate(self.shapes):
+            power = input_power if layer == 0 else 0.5  # a ReLU passes half of its input's power
+            self.log_scale[layer] = -0.5 * np.log(n_in * power * _INITIAL_RMS**2)
+
+    def _views(self, vector: Floats) -> tuple[list[Floats], list[Floats], Floats]:
+        ends = np.cumsum([n_in * n_out for n_in, n_out in self.shapes] + [n_out for _, n_out in self.shapes])
+        *parts, scales = np.split(vector, ends)
+        matrices = [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=False)]
+        return matrices, parts[len(self.shapes) :], scales
+
+    def step(self, X: Floats, targets: Floats, loss: Loss, rng: np.random.Generator) -> float:
+        """Loss of a batch, and its gradient in `gradient`. Both arrays are (draws, samples, features): each draw is another chip.
+
+        The size of a weight's error and the rounding of codes count as constants in the gradient.
+        """
+        errors = self._draw_errors(len(X), rng)
+        scale = np.exp(self.log_scale)
+        inputs, programmed, sums = [X], [], []
+        largest = X.dtype.type(1.0)
+        for layer, V in enumerate(self.V):
+            W = V[None] if errors is None else V + errors[layer]
+            column = inputs[-1] @ W
+            if self.noise is not None:
+                sigma = X.dtype.type(self.noise.column_sigma * largest)
+                column += sigma * rng.standard_normal(column.shape, dtype=X.dtype)
+            z = scale[layer] * column + self.bias[layer]
+            programmed.append(W)
+            sums.append(column)
+            if layer + 1 < len(self.V):
+                activations = np.maximum(z, 0)
+                if self.noise is not None:
+                    largest = activations.max()
+                    activations = self.noise.quantise(activations, largest)
+                inputs.append(activations)
+        value, dz = loss(z, targets)
+        for layer in reversed(range(len(self.V))):
+            dcolumn = scale[layer] * dz
+            self.dbias[layer][:] = dz.sum(axis=(0, 1))
+            self.dlog_scale[layer] = np.vdot(dcolumn, sums[layer])
+            n_in, n_out = self.shapes[layer]
+            # The draws' gradients add up: one product over all samples.
+            np.matmul(inputs[layer].reshape(-1, n_in).T, dcolumn.reshape(-1, n_out), out=self.dV[layer])
+            if layer:
+                dz = (dcolumn @ programmed[layer].swapaxes(1, 2)) * (inputs[layer] > 0)
+        return value
+
+    def _draw_errors(self, draws: int, rng: np.random.Generator) -> list[Floats] | None:
+        """Weight errors per layer, (draws, inputs, outputs), drawn for all layers at once."""
+        if self.noise is None:
+            return None
+        V = self.parameters[: self.weights]
+        errors = rng.standard_normal((draws, self.weights), dtype=V.dtype) * self.noise.weight_sigma(np.abs(V))
+        ends = np.cumsum([n_in * n_out for n_in, n_out in self.shapes])
+        return [part.reshape(draws, *shape) for part, shape in zip(np.split(errors, ends[:-1], axis=1), self.shapes, strict=True)]
+
+    def decay(self, l2: float) -> None:
+        """Adds the gradient of `l2 / 2` times the squared norm of the weights (scale and all) to `gradient`."""
+        for layer, V in enumerate(self.V):
+            factor = l2 * np.exp(2.0 * self.log_scale[layer])
+            self.dV[layer] += factor * V
+            self.dlog_scale[layer] += factor * np.vdot(V, V)
+
+    def clip(self) -> None:
+        """Puts V back into the range of the cells; without noise there are no cells."""
+        if self.noise is not None:
+            V = self.parameters[: self.weights]
+            np.clip(V, -1.0, 1.0, out=V)

@@ -1,0 +1,150 @@
+"""Training of a multilayer perceptron with the chip in the loop: Adam on a cosine schedule, from small data up to some 100,000 samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ohmloom.errors import ArgumentError
+from ohmloom.model import Layer, Model, Task
+from ohmloom.train.network import Network, cross_entropy, half_square
+from ohmloom.train.noise import ChipNoise
+
+Progress = Callable[[int, int, float], None]
+
+_DRAWS = 4  # chips that share a batch: their errors average out of the gradient
+_NOISE_FACTOR = 1.5  # training against more than the chip's errors costs no accuracy and leaves room for age and tails
+_EPOCHS = 300
+_STEPS = (500, 12_000)  # bounds of the default's optimiser steps: small data need more epochs, large data fewer
+_WARM_UP = 0.05
+_BETAS = (0.9, 0.999)
+
+
+def train_mlp(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    hidden: Sequence[int] = (32,),
+    task: Task = "classification",
+    noise: ChipNoise | None = None,
+    epochs: int | None = None,
+    batch_size: int = 64,
+    learning_rate: float = 0.03,
+    l2: float = 1e-4,
+    label_smoothing: float = 0.1,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Model:
+    """A ReLU network trained on X (samples, inputs) and y: labels (samples,), or values (samples,) or (samples, outputs).
+
+    noise: the chip to train for, None for a network in software. epochs: None for 300, more on small data and fewer on large.
+    hidden: widths of the hidden layers. l2: weight decay. progress: called as (epochs done, epochs, mean loss) after each epoch.
+    The same arguments give the same model. Inputs share one scale on a chip: features of very different sizes should be standardised.
+    Raises ArgumentError for wrong shapes, NaN or infinity, or a setting out of range.
+    """
+    features, labels = _checked(X, y, task)
+    _check_settings(hidden, epochs, batch_size, learning_rate, l2, label_smoothing)
+    rng = np.random.default_rng(seed)
+    largest_input = np.abs(features).max() or 1.0
+    inputs = (features / largest_input).astype(np.float32)
+    if noise is not None:
+        inputs = noise.quantise(inputs, np.float32(1.0))
+        noise = noise.scaled(_NOISE_FACTOR)
+
+    classes: NDArray[Any] | None = None
+    mean, spread = np.zeros(1), np.ones(1)
+    if task == "classification":
+        classes, index = np.unique(labels, return_inverse=True)
+        targets = np.eye(len(classes))[index] * (1.0 - label_smoothing) + label_smoothing / len(classes)
+        loss = cross_entropy
+    else:
+        values = labels.reshape(len(labels), -1)
+        mean, spread = values.mean(axis=0), values.std(axis=0)
+        spread[spread == 0] = 1.0
+        targets = (values - mean) / spread
+        loss = half_square
+
+    sizes = (inputs.shape[1], *hidden, targets.shape[1])
+    power = float(np.mean(inputs**2)) or 1.0
+    network = Network(sizes, power, noise, rng, np.float32)
+    batches = max(round(len(inputs) / batch_size), 1)
+    if epochs is None:
+        epochs = -(-int(np.clip(_EPOCHS * batches, *_STEPS)) // batches)
+    _fit(network, inputs, targets.astype(np.float32), loss, l2, learning_rate, epochs, batches, rng, progress)
+
+    layers = []
+    for position, (V, bias, log_scale) in enumerate(zip(network.V, network.bias, network.log_scale, strict=True)):
+        first, last = position == 0, position == len(hidden)
+        weights = V.astype(np.float64) * np.exp(float(log_scale)) / (largest_input if first else 1.0)
+        offset = bias.astype(np.float64)
+        if last:
+            weights, offset = weights * spread, offset * spread + mean
+        layers.append(Layer(weights, offset, "none" if last else "relu"))
+    return Model(tuple(layers), task, classes)
+
+
+def _fit(
+    network: Network, X: NDArray[Any], targets: NDArray[Any], loss: Any, l2: float, learning_rate: float,
+    epochs: int, batches: int, rng: np.random.Generator, progress: Progress | None,
+) -> None:  # fmt: skip
+    """Adam (Kingma and Ba, ICLR 2015) with a short linear warm-up and a cosine to 0 (Loshchilov and Hutter, ICLR 2017)."""
+    draws = 1 if network.noise is None else min(_DRAWS, len(X) // batches)
+    share = len(X) // batches // draws
+    first, second = np.zeros_like(network.parameters), np.zeros_like(network.parameters)
+    steps = epochs * batches
+    step = 0
+    for epoch in range(epochs):
+        order = rng.permutation(len(X))[: batches * draws * share].reshape(batches, draws, share)
+        total = 0.0
+        for chosen in order:
+            step += 1
+            total += network.step(X[chosen], targets[chosen], loss, rng)
+            network.decay(l2)
+            gradient = network.gradient
+            first += (1.0 - _BETAS[0]) * (gradient - first)
+            second += (1.0 - _BETAS[1]) * (gradient * gradient - second)
+            rate = learning_rate * min(1.0, step / (1.0 + _WARM_UP * steps)) * 0.5 * (1.0 + np.cos(np.pi * step / steps))
+            rate *= np.sqrt(1.0 - _BETAS[1] ** step) / (1.0 - _BETAS[0] ** step)
+            network.parameters -= np.float32(rate) * first / (np.sqrt(second) + np.float32(1e-8))
+            network.clip()
+        if progress is not None:
+            progress(epoch + 1, epochs, total / batches)
+
+
+def _checked(X: ArrayLike, y: ArrayLike, task: Task) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    if task not in get_args(Task):
+        raise ArgumentError(f"task: one of {get_args(Task)} wanted, given {task!r}")
+    features = np.asarray(X, dtype=np.float64)
+    if features.ndim != 2 or 0 in features.shape:
+        raise ArgumentError(f"X: shape (samples, inputs) wanted, given {features.shape}")
+    if not np.isfinite(features).all():
+        raise ArgumentError("X must be finite, given NaN or infinity")
+    labels = np.asarray(y)
+    if task == "regression":
+        labels = labels.astype(np.float64)
+        if not np.isfinite(labels).all():
+            raise ArgumentError("y must be finite, given NaN or infinity")
+    allowed = (1,) if task == "classification" else (1, 2)
+    if labels.ndim not in allowed or len(labels) != len(features) or 0 in labels.shape:
+        raise ArgumentError(f"y: {len(features)} labels or values wanted, as many as X has rows, given shape {labels.shape}")
+    return features, labels
+
+
+def _check_settings(
+    hidden: Sequence[int], epochs: int | None, batch_size: int, learning_rate: float, l2: float, label_smoothing: float
+) -> None:
+    if any(width < 1 for width in hidden):
+        raise ArgumentError(f"hidden: widths of 1 or more wanted, given {tuple(hidden)}")
+    if epochs is not None and epochs < 1:
+        raise ArgumentError(f"epochs: 1 or more wanted, given {epochs!r}")
+    if batch_size < 1:
+        raise ArgumentError(f"batch_size: 1 or more wanted, given {batch_size!r}")
+    if not learning_rate > 0:
+        raise ArgumentError(f"learning_rate: a positive number wanted, given {learning_rate!r}")
+    if not l2 >= 0:
+        raise ArgumentError(f"l2: 0 or more wanted, given {l2!r}")
+    if not 0 <= label_smoothing < 1:
+        raise ArgumentError(f"label_smoothing: 0 or more and below 1 wanted, given {label_smoothing!r}")
