@@ -65,21 +65,30 @@ def badcrossbar_is_installed() -> bool:
     return importlib.util.find_spec("badcrossbar") is not None
 
 
-def badcrossbar(g: Array, v: Array, limit_s: float) -> tuple[float, Array] | None:
-    """Seconds and currents, computed in a process of its own; None if it fails or takes longer than the limit."""
+def badcrossbar(g: Array, v: Array, limit_s: float) -> tuple[float, Array]:
+    """Seconds and currents, computed in a process of its own.
+
+    Raises:
+        TimeoutError: it takes longer than the limit.
+        ChildProcessError: it ended without a result, for example for want of memory.
+    """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_badcrossbar_child, args=(sender, g, v))
     process.start()
     sender.close()
     try:
-        answer = receiver.recv() if receiver.poll(limit_s + 5.0) else None  # 5 s to start and import
-    except EOFError:
-        return None
+        if not receiver.poll(limit_s + 5.0):  # 5 s to start and import
+            raise TimeoutError
+        taken, currents = receiver.recv()
+    except EOFError as error:
+        raise ChildProcessError("badcrossbar ended without a result") from error
     finally:
         process.kill()
         process.join()
-    return answer if answer is not None and answer[0] <= limit_s else None
+    if taken > limit_s:
+        raise TimeoutError
+    return taken, currents
 
 
 def _badcrossbar_child(answer: Connection, g: Array, v: Array) -> None:

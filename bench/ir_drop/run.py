@@ -6,6 +6,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before numpy loads its BLAS
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
+import math
 import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,7 @@ from ohmloom_emulator.array import Crossbar
 
 README = Path(__file__).with_name("README.md")
 BATCHES = (1, 100, 1024)
-TOO_LONG = float("inf")
+TOO_LONG, FAILED = math.inf, math.nan  # in place of a time
 
 
 def seconds(job: Callable[[], object]) -> float:
@@ -99,11 +100,14 @@ def mvm(n: int, batch: int, repeats: int, budget_s: float, limit_s: float) -> li
         return taken
 
     def by_badcrossbar() -> float:
-        answer = badcrossbar(g, v, limit_s)
-        if answer is None:
+        try:
+            taken, result = badcrossbar(g, v, limit_s)
+        except TimeoutError:
             return TOO_LONG
-        compare(answer[1])
-        return answer[0]
+        except ChildProcessError:
+            return FAILED
+        compare(result)
+        return taken
 
     jobs: list[Callable[[], float]] = [partial(seconds, partial(currents, g, v)), by_scipy]
     if badcrossbar_is_installed():
@@ -113,6 +117,8 @@ def mvm(n: int, batch: int, repeats: int, budget_s: float, limit_s: float) -> li
 
 
 def ms(times: list[float]) -> str:
+    if any(map(math.isnan, times)):
+        return "failed"
     if TOO_LONG in times:
         return "skipped: over the limit"
     return f"{1e3 * median(times):.4g}" + (f" (x{len(times)})" if len(times) < 3 else "")

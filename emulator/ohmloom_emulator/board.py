@@ -84,10 +84,10 @@ class Board:
             state_file.save(self._path, meta, {**fabric.state(), **self.controller.memories.arrays()})
 
     def _link_counters(self) -> dict[registers.Register, int]:
-        counters = self.receiver.counters
+        receiver = self.receiver
         return {
-            registers.FRAMES_GOOD: counters.frames, registers.FRAMES_BAD: counters.bad_frames,
-            registers.NAKS: counters.naks, registers.REPEATS: counters.repeats,
+            registers.FRAMES_GOOD: receiver.frames_good, registers.FRAMES_BAD: receiver.frames_bad,
+            registers.NAKS: receiver.naks, registers.REPEATS: receiver.repeats,
         }
 
 

@@ -17,7 +17,7 @@ Task = Literal["classification", "regression"]
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One dense layer, `activation(x @ weights + bias)`: weights (inputs, outputs), bias (outputs,), both stored as float64.
+    """One dense layer, `activation(x @ weights + bias)`: weights (inputs, outputs) and bias (outputs,), kept as float64.
 
     Raises ArgumentError for a wrong shape, an unknown activation, or a value that is not finite.
     """
@@ -45,16 +45,16 @@ class Layer:
 
     @property
     def inputs(self) -> int:
-        return self.weights.shape[0]
+        return int(self.weights.shape[0])
 
     @property
     def outputs(self) -> int:
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A stack of dense layers. A classification model predicts the class of its largest output, a regression model its outputs.
+    """A stack of dense layers. A classification predicts the class of the largest output, a regression the outputs.
 
     classes: (outputs of the last layer,), for classification only.
     Raises ArgumentError, naming the layer, when the layers do not fit together.
@@ -96,8 +96,9 @@ class Model:
         return self.layers[-1].outputs
 
     def forward(self, X: ArrayLike, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """Outputs (samples, outputs) of inputs (samples, inputs), computed in `dtype`: the software that the chip is compared with.
+        """Outputs (samples, outputs) of inputs (samples, inputs), computed in `dtype`.
 
+        In float32 it is the software that a chip is compared with.
         Raises ArgumentError when X is not a matrix with the first layer's number of columns.
         """
         values: NDArray[Any] = np.asarray(X, dtype=dtype)
@@ -116,7 +117,8 @@ class Model:
     def decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """The prediction that raw outputs (samples, outputs) stand for, from `forward` or from a chip."""
         if self.classes is not None:
-            return self.classes[outputs.argmax(axis=1)]
+            labels: NDArray[Any] = self.classes[outputs.argmax(axis=1)]
+            return labels
         return outputs[:, 0] if self.outputs == 1 else outputs
 
 
@@ -126,7 +128,7 @@ def from_sklearn(estimator: Any) -> Model:
     A binary classifier's logit z becomes the outputs (-z/2, z/2), whose softmax is its probability.
     Raises ArgumentError for an estimator that is not fitted, or that is of another kind.
     """
-    supported = "supported: fitted MLPClassifier (one label a sample) and MLPRegressor with activation 'relu' or 'identity'"
+    supported = "supported: fitted MLPClassifier (one label a sample) and MLPRegressor, activation 'relu' or 'identity'"
     if not hasattr(estimator, "activation") or not hasattr(estimator, "hidden_layer_sizes"):
         raise ArgumentError(f"{type(estimator).__name__} is not a multilayer perceptron; {supported}")
     if not hasattr(estimator, "coefs_"):

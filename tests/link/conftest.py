@@ -92,29 +92,29 @@ class LinePort:
             self._waiting += self._at(rate, self.to_host(self.receiver.feed(self.to_controller(data))))
 
 
-@pytest.fixture()
+@pytest.fixture
 def executor() -> Executor:
     return Executor()
 
 
-@pytest.fixture()
+@pytest.fixture
 def receiver(executor: Executor) -> Receiver:
     return Receiver(executor, window=WINDOW, max_payload=MAX_PAYLOAD, baud_max=BAUD_MAX)
 
 
-@pytest.fixture()
+@pytest.fixture
 def port(receiver: Receiver) -> LinePort:
     return LinePort(receiver)
 
 
-@pytest.fixture()
+@pytest.fixture
 def session(port: LinePort, monkeypatch: pytest.MonkeyPatch) -> Session:
     """Not open yet. Its session number is not random, so that noise hits the same bits in every run."""
     monkeypatch.setattr("secrets.randbits", random.Random(2).getrandbits)
     return Session(port)
 
 
-@pytest.fixture()
+@pytest.fixture
 def mvm_values() -> Callable[[int, int], dict[str, object]]:
     """Values of a distinct MVM request, number `index`, whose payload has about `size` bytes."""
 

@@ -29,7 +29,8 @@ class StanfordPKU(CompactCell):
     compliance by a minimum gap, `compliance_a` limits the current itself. Their noise term (delta_g) is a random step
     at each of the simulator's time steps and so has no meaning for a pulse; spread belongs to the statistical model.
 
-    Limits: quasi-static temperature; one filament; without compliance a SET runs away to `gap_min_nm`.
+    Limits: quasi-static temperature; one filament; without compliance a SET runs away to `gap_min_nm`, and beyond some
+    2 V the defaults carry amperes, whose heat (thousands of kelvin in these equations) makes switching slower again.
     """
 
     i0_a: float = 1e-3

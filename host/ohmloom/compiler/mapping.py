@@ -30,7 +30,8 @@ CLIPPED_SHARE = 1e-3
 RANGE_HEADROOM = 0.9
 # Outputs leave room for scores that calibration data did not show.
 OUTPUT_HEADROOM = 0.5
-COPIES = (16, 8, 4, 2, 1)
+COPIES = (1, 2, 4, 8, 16)
+AUTO_COPIES = (4, 2)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def compile_model(model: Model | Any, spec: ChipSpec, X_calibration: ArrayLike, 
     """Compiles a `Model`, or a fitted scikit-learn MLP, for a chip.
 
     X_calibration: (samples, inputs), typical inputs; they set the scales and ranges. copies: how many cells pairs each weight gets, a
-    power of two, their errors averaging out; "auto" takes as many as fit the chip's tiles, at most 16.
+    power of two up to 16, their errors averaging out; "auto" takes as many as fit the chip's tiles, at most 4: more gain little.
     Raises ArgumentError when the data do not fit the model, or the model not the chip.
     """
     if not isinstance(model, Model):
@@ -91,9 +92,9 @@ def _place(model: Model, spec: ChipSpec, copies: int | Literal["auto"]) -> list[
     shapes = [layer.weights.shape for layer in model.layers]
     if copies != "auto":
         if copies not in COPIES:
-            raise ArgumentError(f"copies: 'auto' or one of {sorted(COPIES)} wanted, given {copies!r}")
+            raise ArgumentError(f"copies: 'auto' or one of {COPIES} wanted, given {copies!r}")
         return _check_steps(place(shapes, copies, spec))
-    for candidate in COPIES[:-1]:
+    for candidate in AUTO_COPIES:
         try:
             return _check_steps(place(shapes, candidate, spec))
         except ArgumentError:

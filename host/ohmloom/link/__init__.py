@@ -2,7 +2,8 @@
 
 from ohmloom.link.frames import BadFrame, Frame, FrameDecoder, encode
 from ohmloom.link.port import Port, known_schemes, open_port, register_endpoints
-from ohmloom.link.session import Session, Statistics
+from ohmloom.link.session import Session
+from ohmloom.link.wire import Statistics
 
 __all__ = [
     "BadFrame",

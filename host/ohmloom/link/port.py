@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+import socket
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 import serial
+from serial.urlhandler import protocol_socket
 
 from ohmloom.errors import Error, LinkError
 from ohmloom.spec.commands import DEFAULT_BAUD
@@ -29,6 +31,23 @@ class Port(Protocol):
     def write(self, data: bytes, /) -> int | None: ...
     def reset_input_buffer(self) -> None: ...
     def close(self) -> None: ...
+
+
+class _SocketPort(protocol_socket.Serial):
+    """pyserial's own port, but fast (a byte at a time takes 15 us each) and without a leak."""
+
+    _socket: socket.socket | None = None
+
+    @property
+    def in_waiting(self) -> int:
+        # pyserial says 1 whenever bytes wait.
+        return len(self._socket.recv(65_536, socket.MSG_PEEK)) if super().in_waiting and self._socket else 0
+
+    def close(self) -> None:
+        kept = self._socket
+        super().close()
+        if kept:  # pyserial forgets a socket without closing it when the other end has gone
+            kept.close()
 
 
 @functools.cache
@@ -62,6 +81,8 @@ def open_port(url: str, baudrate: int = DEFAULT_BAUD, timeout: float = 0.1) -> P
     if "://" not in url:
         options["exclusive"] = True  # a second program's frames would be taken for the first one's
     try:
+        if url.startswith("socket://"):
+            return _SocketPort(url, baudrate=baudrate, timeout=timeout, **options)
         return serial.serial_for_url(url, baudrate=baudrate, timeout=timeout, **options)
     except Error:
         raise

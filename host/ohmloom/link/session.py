@@ -10,14 +10,14 @@ import math
 import secrets
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from ohmloom.errors import ArgumentError, ChipError, LinkError
-from ohmloom.link.frames import BadFrame, Frame, FrameDecoder, encode
+from ohmloom.link.frames import BadFrame, Frame, encode
 from ohmloom.link.port import Port
+from ohmloom.link.wire import LATENCY_S, Wire
 from ohmloom.spec import commands
 from ohmloom.spec.commands import ANSWER, DEFAULT_BAUD, ERROR_LAYOUT, HELLO, RATE, Command, ErrorCode, NakReason
 from ohmloom.spec.layout import PayloadError
@@ -25,7 +25,6 @@ from ohmloom.spec.layout import PayloadError
 BUDGET_MIN, BUDGET_START = 64, 256
 CLEAN_RUN = 8  # answers without a repeat before the budget doubles
 ATTEMPTS_MAX = 200  # repeats without a single new answer
-LATENCY_S = 0.1  # USB bridges hold bytes back for up to 16 ms each way, operating systems for more
 GREETINGS = 3  # HELLOs at one rate before the next is tried
 # Empty frames to a controller at our rate. One at another rate takes them for bad ones and goes back to its old rate.
 PREAMBLE = bytes(64)
@@ -37,17 +36,6 @@ _ALLOWED_S: Mapping[int, float] = {
     commands.PROGRAM.code: 0.5, commands.FORM.code: 0.5, commands.READ.code: 0.5, commands.IV.code: 0.5,
     commands.CALIBRATE.code: 5.0, commands.SELFTEST.code: 5.0, commands.ADVANCE.code: 5.0,
 }  # fmt: skip
-
-
-@dataclass
-class Statistics:
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    frames_sent: int = 0
-    frames_received: int = 0
-    repeats: int = 0
-    bad_frames: int = 0
-    naks: int = 0
 
 
 @dataclass(slots=True)
@@ -68,14 +56,13 @@ class Session:
     """
 
     def __init__(self, port: Port, silence_s: float = 3.0) -> None:
-        self.statistics = Statistics()
+        self._wire = Wire(port)
+        self.statistics = self._wire.statistics
         self.silence_s = silence_s
         self.window = self.payload_max = self.baud_max = 0
         self.emulated = False
         # Like TCP's slow start: a frame in flight cannot be made shorter, so long ones must not go first on a bad line.
         self.payload_budget = BUDGET_START
-        self._port = port
-        self._decoder = FrameDecoder(0xFFFF)
         self._hello_frame = b""
         self._session = 0
         self._reset()
@@ -102,18 +89,17 @@ class Session:
         self._hello_frame = encode(
             HELLO.code, 0, HELLO.request.pack(session=self._session, protocol=commands.PROTOCOL_VERSION)
         )
-        received, opened_at = self.statistics.bytes_received, self._port.baudrate
+        received, opened_at = self.statistics.bytes_received, self._wire.baudrate
         deadline = monotonic() + self.silence_s
-        with _line_errors():
-            self._port.reset_input_buffer()
+        self._wire.forget_input()
         rates = tuple(dict.fromkeys((opened_at, DEFAULT_BAUD, *SEARCH_RATES)))
         for baud in rates * SEARCH_PASSES:
             if monotonic() > deadline:
                 break
-            answer = self._greet(deadline) if self._set_port_rate(baud) else None
+            answer = self._greet(deadline) if self._wire.set_rate(baud) else None
             if answer:
                 return self._opened(answer)
-        self._set_port_rate(opened_at)
+        self._wire.set_rate(opened_at)
         received = self.statistics.bytes_received - received
         raise LinkError(
             f"no controller answers at {rates} baud: "
@@ -128,17 +114,17 @@ class Session:
         self.window, self.payload_max, self.baud_max = answer["window"], answer["payload"], answer["baud_max"]
         self.emulated = bool(answer["emulated"])
         self.payload_budget = min(BUDGET_START, self.payload_max)
-        self._decoder.max_payload = self.payload_max
+        self._wire.decoder.max_payload = self.payload_max
         return answer
 
     def _greet(self, deadline: float, attempts: int = GREETINGS) -> dict[str, Any] | None:
         """Send this session's HELLO until it is answered. The first one opens the session, others change nothing."""
         for _ in range(attempts):
             # The preamble also ends whatever an earlier program has left in the controller's decoder.
-            self._write(PREAMBLE + self._hello_frame, frames=1)
+            self._wire.write(PREAMBLE + self._hello_frame, frames=1)
             patience = min(monotonic() + LATENCY_S, deadline)
             while monotonic() < patience:
-                items = self._receive(LATENCY_S)
+                items = self._wire.receive(LATENCY_S)
                 if items is None:
                     break
                 for item in items:
@@ -158,21 +144,13 @@ class Session:
         """
         while self._in_flight:
             self._pump()
-        old = self._port.baudrate
+        old = self._wire.baudrate
         taken: int = self.request(RATE, baud=baud)["baud"]
         # After a few bad frames at the new rate the controller goes back by itself.
         for rate, greetings in ((taken, 8), (old, 64)):
-            if self._set_port_rate(rate) and self._greet(monotonic() + self.silence_s, greetings):
+            if self._wire.set_rate(rate) and self._greet(monotonic() + self.silence_s, greetings):
                 return rate
         raise LinkError(f"the controller answers neither at {taken} nor at {old} baud any more")
-
-    def _set_port_rate(self, baud: int) -> bool:
-        try:
-            if self._port.baudrate != baud:
-                self._port.baudrate = baud
-        except (OSError, ValueError):  # this port cannot
-            return False
-        return True
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
@@ -203,10 +181,10 @@ class Session:
     @property
     def baud(self) -> int:
         """The line's rate."""
-        return int(self._port.baudrate)
+        return int(self._wire.baudrate)
 
     def close(self) -> None:
-        self._port.close()
+        self._wire.close()
 
     def _submit(self, command: Command, values: dict[str, Any]) -> _Request:
         if not self.window:
@@ -224,29 +202,31 @@ class Session:
         self._next = (self._next + 1) & 0xFF
         self._in_flight.append(request)
         self._owed += 1
-        self._write(request.frame, frames=1)
+        self._wire.write(request.frame, frames=1)
         return request
 
     # -- the line ---------------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
         """Take what comes; repeat unanswered requests once something was lost and no more replies can be expected."""
-        line_s = sum(len(request.frame) for request in self._in_flight) * 10 / self._port.baudrate
+        line_s = sum(len(request.frame) for request in self._in_flight) * 10 / self._wire.baudrate
         due_s = line_s + max((_ALLOWED_S.get(request.command.code, 0.0) for request in self._in_flight), default=0.0)
-        items = self._receive((LATENCY_S + due_s) * 2 ** min(self._silent, 5))
+        give_up_at = self._heard + self.silence_s + due_s
+        timeout_s = min((LATENCY_S + due_s) * 2**self._silent, give_up_at - monotonic())
+        items = self._wire.receive(max(timeout_s, 0.0))
         now = monotonic()
         if items is None:
             # Nothing is under way: a started frame will not be finished, and what is owed will not come.
-            self._decoder.feed(b"\0")
+            self._wire.decoder.feed(b"\0")
             self._lost, self._owed = True, 0
             self._silent += 1
         elif items:
-            self._heard, self._silent = now, 0
+            self._heard, self._silent, give_up_at = now, 0, math.inf
             for item in items:
                 self._take(item)
         if not self._in_flight:
             self._lost, self._owed = False, 0
-        elif now - self._heard > self.silence_s + due_s:
+        elif now > give_up_at:
             self._give_up(f"no frame came for {now - self._heard:.1f} s")
         elif self._lost and self._owed <= 0:
             self._repeat()
@@ -303,36 +283,13 @@ class Session:
         self._lost, self._owed = False, len(unanswered)
         self.statistics.repeats += len(unanswered)
         # One 0x00 ends a frame that lost its own. A silent controller may be at another rate: RATE's answer was lost.
-        self._write((PREAMBLE if self._silent else b"\0") + b"".join(unanswered), frames=len(unanswered))
+        self._wire.write((PREAMBLE if self._silent else b"\0") + b"".join(unanswered), frames=len(unanswered))
 
     def _give_up(self, reason: str) -> None:
         self._attempts = self._silent = 0
         self._heard = monotonic()
         failed = ", ".join(request.command.name for request in self._in_flight if request.answer is None)
-        raise LinkError(f"{failed} failed: {reason}. {self._port.baudrate} baud, {self.statistics}")
-
-    def _write(self, data: bytes, frames: int) -> None:
-        with _line_errors():
-            self._port.write(data)
-        self.statistics.bytes_sent += len(data)
-        self.statistics.frames_sent += frames
-
-    def _receive(self, timeout_s: float) -> list[Frame | BadFrame] | None:
-        """What came, or None when nothing did within the time-out or nothing can come."""
-        # In steps, since a changed time-out makes pyserial set up the port again.
-        timeout_s = math.ceil(timeout_s * 20) / 20
-        with _line_errors():
-            if self._port.timeout != timeout_s:
-                self._port.timeout = timeout_s
-            data = self._port.read(self._port.in_waiting or 1)
-        if not data:
-            return None
-        items = self._decoder.feed(data)
-        bad = sum(isinstance(item, BadFrame) for item in items)
-        self.statistics.bytes_received += len(data)
-        self.statistics.frames_received += len(items) - bad
-        self.statistics.bad_frames += bad
-        return items
+        raise LinkError(f"{failed} failed: {reason}. {self._wire.baudrate} baud, {self.statistics}")
 
 
 def _unpack(command: Command, frame: Frame) -> dict[str, Any] | ChipError | None:
@@ -354,12 +311,3 @@ def _result(request: _Request) -> dict[str, Any]:
         raise request.answer
     assert request.answer is not None
     return request.answer
-
-
-@contextmanager
-def _line_errors() -> Iterator[None]:
-    """pyserial's errors, which are OSErrors, as LinkError."""
-    try:
-        yield
-    except OSError as error:
-        raise LinkError(f"the port failed: {error}") from error

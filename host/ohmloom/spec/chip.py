@@ -225,9 +225,11 @@ class ChipSpec(_Section):
 
     @cached_property
     def digest(self) -> int:
-        """CRC-32 of the canonical JSON; tells two specs of one name apart."""
+        """CRC-32 of the canonical JSON, parts included; tells two specs of one name apart."""
+        parts = (self.row_dac, self.rail_dac, self.column_adc, self.switch)
+        content = [self.model_dump(mode="json", exclude={"summary"}), *(part.model_dump(mode="json") for part in parts)]
         # Sorted, because the cell model's own keys come in the file's order.
-        return zlib.crc32(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode())
+        return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 _PartT = TypeVar("_PartT", Dac, Adc, Switch)

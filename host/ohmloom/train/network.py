@@ -1,18 +1,20 @@
 """A multilayer perceptron as a chip computes it, with its gradient.
 
-Layer: `z = scale * (a @ (V + error) + column noise) + bias`. V lies in -1..1, the range of a pair of cells; `scale`, one learned number a
-layer, is the digital requantisation. Large V drown the cells' errors, so training against them spreads V over the range and lets the
-scale follow: no rule for the largest weight is needed (straight-through estimators: Bengio et al., arXiv 1308.3432; noise in the forward
-pass: Joshi et al., Nature Communications 11 (2020)).
+Layer: `z = scale * (a @ (V + errors) + column noise) + bias`. V lies in -1..1, the range of a pair of cells; `scale`,
+one learned number a layer, is the digital requantisation. Large V drown the cells' errors, so training against them
+spreads V over the range and lets the scale follow: no rule for the largest weight is needed.
+Noise in the forward pass: Joshi et al., Nature Communications 11 (2020). Gradients straight through the rounding:
+Bengio et al., arXiv 1308.3432.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ohmloom.train.noise import ChipNoise
 
@@ -40,16 +42,25 @@ def half_square(z: Floats, targets: Floats) -> tuple[float, Floats]:
 
 
 class Network:
-    """Parameters in one vector (`parameters`, with `gradient` beside it), so that an optimiser's step is a few vector operations.
+    """Parameters in one vector, `gradient` beside it, so that an optimiser's step is a few vector operations.
 
-    V, bias: per layer, views of (inputs, outputs) and (outputs,). log_scale: (layers,). dV, dbias, dlog_scale: views of the gradient.
+    V, bias: views of them by layer, (inputs, outputs) and (outputs,); log_scale: (layers,). dV, dbias, dlog_scale:
+    views of the gradient.
     """
 
-    def __init__(self, sizes: Sequence[int], input_power: float, noise: ChipNoise | None, rng: np.random.Generator, dtype: Any) -> None:
-        """sizes: inputs, hidden layers, outputs. input_power: mean square of an input, for a first layer of unit output."""
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        input_power: float,
+        noise: ChipNoise | None,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        """sizes: inputs, hidden layers, outputs. input_power: an input's mean square, so that layer 0 starts at rms 1."""
         self.noise = noise
-        self.shapes = list(zip(sizes, sizes[1:], strict=False))
-        self.weights = sum(n_in * n_out for n_in, n_out in self.shapes)
+        self.shapes = list(pairwise(sizes))
+        self.ends = np.cumsum([n_in * n_out for n_in, n_out in self.shapes])
+        self.weights = int(self.ends[-1])
         self.parameters = np.zeros(self.weights + sum(sizes[1:]) + len(self.shapes), dtype)
         self.gradient = np.zeros_like(self.parameters)
         self.V, self.bias, self.log_scale = self._views(self.parameters)
@@ -60,13 +71,17 @@ class Network:
             self.log_scale[layer] = -0.5 * np.log(n_in * power * _INITIAL_RMS**2)
 
     def _views(self, vector: Floats) -> tuple[list[Floats], list[Floats], Floats]:
-        ends = np.cumsum([n_in * n_out for n_in, n_out in self.shapes] + [n_out for _, n_out in self.shapes])
-        *parts, scales = np.split(vector, ends)
-        matrices = [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=False)]
-        return matrices, parts[len(self.shapes) :], scales
+        weights, rest = np.split(vector, [self.weights])
+        *biases, scales = np.split(rest, np.cumsum([n_out for _, n_out in self.shapes]))
+        return self._matrices(weights), biases, scales
+
+    def _matrices(self, weights: Floats) -> list[Floats]:
+        """Views by layer, (..., inputs, outputs), of all weights in (..., weights)."""
+        parts = np.split(weights, self.ends[:-1], axis=-1)
+        return [part.reshape(*part.shape[:-1], *shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def step(self, X: Floats, targets: Floats, loss: Loss, rng: np.random.Generator) -> float:
-        """Loss of a batch, and its gradient in `gradient`. Both arrays are (draws, samples, features): each draw is another chip.
+        """Loss of a batch, and its gradient in `gradient`. Both arrays: (draws, samples, features); a draw is a chip.
 
         The size of a weight's error and the rounding of codes count as constants in the gradient.
         """
@@ -107,8 +122,7 @@ class Network:
             return None
         V = self.parameters[: self.weights]
         errors = rng.standard_normal((draws, self.weights), dtype=V.dtype) * self.noise.weight_sigma(np.abs(V))
-        ends = np.cumsum([n_in * n_out for n_in, n_out in self.shapes])
-        return [part.reshape(draws, *shape) for part, shape in zip(np.split(errors, ends[:-1], axis=1), self.shapes, strict=True)]
+        return self._matrices(errors)
 
     def decay(self, l2: float) -> None:
         """Adds the gradient of `l2 / 2` times the squared norm of the weights (scale and all) to `gradient`."""

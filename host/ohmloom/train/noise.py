@@ -1,4 +1,4 @@
-"""What a chip does to a layer, in the layer's own units: a weight in units of the layer's largest, an input in units of the largest input.
+"""What a chip does to a layer, in the layer's own units: weights in units of its largest weight, inputs of its largest.
 
 A weight w lies on a differential pair, `g+ = g_min + max(w, 0) / w_max * (g_max - g_min)` and g- likewise for -w.
 """
@@ -60,17 +60,19 @@ class ChipNoise:
         return replace(self, pair_sigma=self.pair_sigma * factor, column_sigma=self.column_sigma * factor)
 
     def weight_sigma(self, magnitude: NDArray[Any]) -> NDArray[Any]:
-        """Standard deviation of weights of `magnitude` 0..1, of any shape; in the nearest knot's value."""
+        """Standard deviation of weights of `magnitude` 0..1, any shape: that of the nearest knot."""
         index = np.rint(magnitude * _INTERVALS).astype(np.intp)
-        return self.pair_sigma.astype(magnitude.dtype).take(index)
+        sigma: NDArray[Any] = self.pair_sigma.astype(magnitude.dtype).take(index)
+        return sigma
 
     def quantise(self, values: NDArray[Any], largest: Any) -> NDArray[Any]:
         """Values of any shape, rounded to the row codes that drive them when `largest` drives the largest code."""
         step = values.dtype.type((largest or 1.0) / self.read_levels)
-        return np.rint(values / step) * step
+        quantised: NDArray[Any] = np.rint(values / step) * step
+        return quantised
 
     def perturb(self, model: Model, rng: np.random.Generator) -> Model:
-        """One programmed chip: the model with an error drawn for each weight, each layer's largest weight lying on g_max."""
+        """One programmed chip: the model with an error drawn for each weight. A layer's largest weight lies on g_max."""
         layers: list[Layer] = []
         for layer in model.layers:
             largest = np.abs(layer.weights).max()

@@ -1,8 +1,10 @@
-"""Training of a multilayer perceptron with the chip in the loop: Adam on a cosine schedule, from small data up to some 100,000 samples."""
+"""Training of a multilayer perceptron with the chip in the loop."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ohmloom.errors import ArgumentError
 from ohmloom.model import Layer, Model, Task
-from ohmloom.train.network import Network, cross_entropy, half_square
+from ohmloom.train.network import Loss, Network, cross_entropy, half_square
 from ohmloom.train.noise import ChipNoise
 
 Progress = Callable[[int, int, float], None]
@@ -19,6 +21,7 @@ _DRAWS = 4  # chips that share a batch: their errors average out of the gradient
 _NOISE_FACTOR = 1.5  # training against more than the chip's errors costs no accuracy and leaves room for age and tails
 _EPOCHS = 300
 _STEPS = (500, 12_000)  # bounds of the default's optimiser steps: small data need more epochs, large data fewer
+_L2: dict[Task, float] = {"classification": 0.1, "regression": 1.0}
 _WARM_UP = 0.05
 _BETAS = (0.9, 0.999)
 
@@ -33,19 +36,23 @@ def train_mlp(
     epochs: int | None = None,
     batch_size: int = 64,
     learning_rate: float = 0.03,
-    l2: float = 1e-4,
+    l2: float | None = None,
     label_smoothing: float = 0.1,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Model:
     """A ReLU network trained on X (samples, inputs) and y: labels (samples,), or values (samples,) or (samples, outputs).
 
-    noise: the chip to train for, None for a network in software. epochs: None for 300, more on small data and fewer on large.
-    hidden: widths of the hidden layers. l2: weight decay. progress: called as (epochs done, epochs, mean loss) after each epoch.
-    The same arguments give the same model. Inputs share one scale on a chip: features of very different sizes should be standardised.
+    hidden: widths of the hidden layers. noise: the chip to train for; None trains a network for software.
+    epochs: None for 300, more on small data and fewer on large. progress: called as (epochs done, epochs, mean loss).
+    l2: weight decay, `l2 / (2 samples)` times the squared weights is added to the mean loss (targets of a regression
+    scaled to variance 1); None for 0.1, or 1.0 in a regression, where no label smoothing helps against overfitting.
+    Same arguments, same model. A chip's inputs share one scale: standardise features of very different sizes.
     Raises ArgumentError for wrong shapes, NaN or infinity, or a setting out of range.
     """
     features, labels = _checked(X, y, task)
+    if l2 is None:
+        l2 = _L2[task]
     _check_settings(hidden, epochs, batch_size, learning_rate, l2, label_smoothing)
     rng = np.random.default_rng(seed)
     largest_input = np.abs(features).max() or 1.0
@@ -56,16 +63,15 @@ def train_mlp(
 
     classes: NDArray[Any] | None = None
     mean, spread = np.zeros(1), np.ones(1)
+    loss: Loss = cross_entropy if task == "classification" else half_square
     if task == "classification":
         classes, index = np.unique(labels, return_inverse=True)
         targets = np.eye(len(classes))[index] * (1.0 - label_smoothing) + label_smoothing / len(classes)
-        loss = cross_entropy
     else:
         values = labels.reshape(len(labels), -1)
         mean, spread = values.mean(axis=0), values.std(axis=0)
         spread[spread == 0] = 1.0
         targets = (values - mean) / spread
-        loss = half_square
 
     sizes = (inputs.shape[1], *hidden, targets.shape[1])
     power = float(np.mean(inputs**2)) or 1.0
@@ -73,7 +79,8 @@ def train_mlp(
     batches = max(round(len(inputs) / batch_size), 1)
     if epochs is None:
         epochs = -(-int(np.clip(_EPOCHS * batches, *_STEPS)) // batches)
-    _fit(network, inputs, targets.astype(np.float32), loss, l2, learning_rate, epochs, batches, rng, progress)
+    schedule = _Schedule(epochs, batches, learning_rate, l2 / len(inputs))
+    _fit(network, inputs, targets.astype(np.float32), loss, schedule, rng, progress)
 
     layers = []
     for position, (V, bias, log_scale) in enumerate(zip(network.V, network.bias, network.log_scale, strict=True)):
@@ -86,32 +93,51 @@ def train_mlp(
     return Model(tuple(layers), task, classes)
 
 
+@dataclass(frozen=True)
+class _Schedule:
+    """A linear warm-up and a cosine to 0 (Loshchilov and Hutter, ICLR 2017)."""
+
+    epochs: int
+    batches: int
+    learning_rate: float
+    decay: float
+
+    def rate(self, step: int) -> float:
+        done = step / (self.epochs * self.batches)
+        return self.learning_rate * min(1.0, done / _WARM_UP) * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
 def _fit(
-    network: Network, X: NDArray[Any], targets: NDArray[Any], loss: Any, l2: float, learning_rate: float,
-    epochs: int, batches: int, rng: np.random.Generator, progress: Progress | None,
-) -> None:  # fmt: skip
-    """Adam (Kingma and Ba, ICLR 2015) with a short linear warm-up and a cosine to 0 (Loshchilov and Hutter, ICLR 2017)."""
-    draws = 1 if network.noise is None else min(_DRAWS, len(X) // batches)
-    share = len(X) // batches // draws
+    network: Network,
+    X: NDArray[Any],
+    targets: NDArray[Any],
+    loss: Loss,
+    schedule: _Schedule,
+    rng: np.random.Generator,
+    progress: Progress | None,
+) -> None:
+    """Adam (Kingma and Ba, ICLR 2015)."""
+    batches = schedule.batches
+    samples = len(X) // batches
+    draws = 1 if network.noise is None else min(_DRAWS, samples)
+    share = samples // draws
     first, second = np.zeros_like(network.parameters), np.zeros_like(network.parameters)
-    steps = epochs * batches
     step = 0
-    for epoch in range(epochs):
+    for epoch in range(schedule.epochs):
         order = rng.permutation(len(X))[: batches * draws * share].reshape(batches, draws, share)
         total = 0.0
         for chosen in order:
             step += 1
             total += network.step(X[chosen], targets[chosen], loss, rng)
-            network.decay(l2)
+            network.decay(schedule.decay)
             gradient = network.gradient
             first += (1.0 - _BETAS[0]) * (gradient - first)
             second += (1.0 - _BETAS[1]) * (gradient * gradient - second)
-            rate = learning_rate * min(1.0, step / (1.0 + _WARM_UP * steps)) * 0.5 * (1.0 + np.cos(np.pi * step / steps))
-            rate *= np.sqrt(1.0 - _BETAS[1] ** step) / (1.0 - _BETAS[0] ** step)
-            network.parameters -= np.float32(rate) * first / (np.sqrt(second) + np.float32(1e-8))
+            unbiased = math.sqrt(1.0 - _BETAS[1] ** step) / (1.0 - _BETAS[0] ** step)
+            network.parameters -= schedule.rate(step) * unbiased * first / (np.sqrt(second) + 1e-8)
             network.clip()
         if progress is not None:
-            progress(epoch + 1, epochs, total / batches)
+            progress(epoch + 1, schedule.epochs, total / batches)
 
 
 def _checked(X: ArrayLike, y: ArrayLike, task: Task) -> tuple[NDArray[np.float64], NDArray[Any]]:
@@ -129,7 +155,7 @@ def _checked(X: ArrayLike, y: ArrayLike, task: Task) -> tuple[NDArray[np.float64
             raise ArgumentError("y must be finite, given NaN or infinity")
     allowed = (1,) if task == "classification" else (1, 2)
     if labels.ndim not in allowed or len(labels) != len(features) or 0 in labels.shape:
-        raise ArgumentError(f"y: {len(features)} labels or values wanted, as many as X has rows, given shape {labels.shape}")
+        raise ArgumentError(f"y: {len(features)} labels or values wanted, one a row of X, given shape {labels.shape}")
     return features, labels
 
 

@@ -1,0 +1,48 @@
+# make demo: handwritten digits on an emulated memristor chip. make test: the test suite. Both need only Python >= 3.11.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+JOBS   ?= auto
+
+.PHONY: demo test test-slow lint clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo
+	$(BIN)/ohmloom demo digits --report digits.html
+
+test: $(VENV)/.test
+	@$(call need,ngspice,ngspice)
+	$(BIN)/pytest -n $(JOBS) -m "not slow"
+
+test-slow: $(VENV)/.test
+	@$(call need,ngspice,ngspice)
+	$(BIN)/pytest -n $(JOBS) -m slow
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m ohmloom.spec.generate --check
+
+clean:
+	rm -rf $(VENV) digits.html
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[demos]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ohmloom needs Python 3.11 or later; $(PYTHON) is older or missing. Try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(call need_package,python3-venv); }
+	$(PYTHON) -m venv $(VENV)
+
+# $(call need,COMMAND,PACKAGE): a system package that a command comes from is installed with apt-get where possible, else named.
+need = command -v $(1) >/dev/null || { $(call need_package,$(2)); }
+need_package = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	  then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null; \
+	  else echo "a system package is missing: install $(1) (Debian, Ubuntu: sudo apt-get install $(1))" >&2; exit 1; fi

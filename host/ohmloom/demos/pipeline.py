@@ -1,0 +1,106 @@
+"""The way of every demo: data, training, compiling, forming, programming, reading back, inference, and the ideal chip beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ohmloom.chip import SPEC_SCHEMES, Chip, Progress, connect
+from ohmloom.compiler import Network, compile_model
+from ohmloom.demos.demo import Demo
+from ohmloom.demos.results import Meters, Results
+from ohmloom.spec import ChipSpec
+from ohmloom.train import ChipNoise, train_mlp
+
+AGE_S = 1.0  # between programming and inference: cells relax most in their first second
+READ_SAMPLES = 4
+
+
+def run(demo: Demo, endpoint: str, seed: int, progress: Progress, command: str = "") -> Results:
+    """Runs a demo on an endpoint. seed: of the data's split and of the training. progress: called as (phase, done, of how many).
+
+    Raises Error when the job cannot be done.
+    """
+    with connect(endpoint) as chip:
+        clock = _Clock(chip)
+        data = demo.data(chip.spec, seed)
+        with clock.phase("training"):
+            # Against a single copy's noise, whatever the compiler finds room for: more noise than the chip's costs no accuracy.
+            model = train_mlp(
+                data.X_train, data.y_train, hidden=data.hidden, noise=ChipNoise.of(chip.spec, AGE_S), seed=seed,
+                progress=lambda done, total, loss: progress("training", done, total),
+            )
+        network = compile_model(model, chip.spec, data.X_train)
+        used = np.isfinite(network.targets)
+        tiles = [tile for tile in range(chip.spec.tiles) if used[tile].any()]
+        with clock.phase("calibration"):
+            for tile in tiles:
+                chip.calibrate(tile)
+        with clock.phase("forming"):
+            formed = [chip.form(tile, used[tile], progress=progress) for tile in tiles]
+        with clock.phase("programming"):
+            report = chip.program(network, progress=progress)
+        after = _read(chip, tiles)
+        if clock.emulated:
+            chip.advance(AGE_S)
+        else:
+            sleep(AGE_S)
+        later = _read(chip, tiles)
+        with clock.phase("inference"):
+            outputs = chip.infer(data.X_test, progress=progress)
+        with clock.phase("ideal chip"):
+            ideal = _ideal(endpoint, chip.spec, network, data.X_test, progress)
+        return Results(
+            demo=demo.name, title=demo.title, command=command, endpoint=endpoint, emulated=clock.emulated, spec=chip.spec, seed=seed,
+            data=data, model=model, network=network, programming=report,
+            formed=sum(int((tile.converged & (tile.pulses > 0)).sum()) for tile in formed) + report.formed,
+            after=after, later=later, age_s=AGE_S, software=model.predict(data.X_test), chip=model.decide(outputs), ideal=ideal,
+            meters=clock.meters if clock.emulated else None, wall_s=clock.wall_s, link=dict(chip.info()["link"]),
+        )
+
+
+def ideal_url(endpoint: str, spec: ChipSpec) -> str:
+    """The emulator of the endpoint's chip without spread, noise, faults and wires."""
+    parts = urlsplit(endpoint)
+    name = (parts.netloc + parts.path).rstrip("/") if parts.scheme in SPEC_SCHEMES else spec.name
+    return f"emu://{name}?ideal=1"
+
+
+def _ideal(endpoint: str, spec: ChipSpec, network: Network, X: NDArray[np.float64], progress: Progress) -> NDArray[Any]:
+    with connect(ideal_url(endpoint, spec)) as chip:
+        chip.program(network, progress=lambda what, done, total: progress("ideal chip", done, total))
+        return chip.predict(X)
+
+
+def _read(chip: Chip, tiles: list[int]) -> NDArray[np.float64]:
+    """(tiles, rows, columns) siemens; NaN on tiles that are not asked for."""
+    conductance = np.full((chip.spec.tiles, chip.spec.rows, chip.spec.columns), np.nan)
+    for tile in tiles:
+        conductance[tile] = chip.read_conductance(tile, samples=READ_SAMPLES)
+    return conductance
+
+
+class _Clock:
+    """Wall time and, on emulated endpoints, the fabric's energy and time by phase."""
+
+    def __init__(self, chip: Chip) -> None:
+        self._chip = chip
+        self.emulated = bool(chip.info()["emulated"])
+        self.wall_s: dict[str, float] = {}
+        self.meters: dict[str, Meters] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        before, started = self._chip.meters if self.emulated else {}, monotonic()
+        yield
+        self.wall_s[name] = monotonic() - started
+        if self.emulated:
+            self.meters[name] = {
+                cause: (joules - before[cause][0], seconds - before[cause][1]) for cause, (joules, seconds) in self._chip.meters.items()
+            }

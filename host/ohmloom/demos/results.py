@@ -1,0 +1,143 @@
+"""Everything that a demo's run has found, and its numbers for tables, JSON and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ohmloom.chip import ProgramReport
+from ohmloom.compiler import Network
+from ohmloom.demos.demo import Data
+from ohmloom.model import Model
+from ohmloom.spec import ChipSpec
+from ohmloom.spec.commands import Cause
+
+Floats = NDArray[np.float64]
+Meters = Mapping[Cause, tuple[float, float]]  # (joules, seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A run. Conductances are (tiles, rows, columns) in siemens; predictions are of the held-out samples.
+
+    after: conductances as read right after programming; later: after `age_s` more. meters: energy and time by phase and cause, None
+    where the endpoint cannot tell (a real board). wall_s: seconds of the wall clock by phase.
+    """
+
+    demo: str
+    title: str
+    command: str
+    endpoint: str
+    emulated: bool
+    spec: ChipSpec
+    seed: int
+    data: Data
+    model: Model
+    network: Network
+    programming: ProgramReport
+    formed: int
+    after: Floats
+    later: Floats
+    age_s: float
+    software: NDArray[Any]
+    chip: NDArray[Any]
+    ideal: NDArray[Any]
+    meters: Mapping[str, Meters] | None
+    wall_s: Mapping[str, float]
+    link: Mapping[str, int]
+
+    def accuracy(self, predictions: NDArray[Any]) -> float:
+        return float((predictions == self.data.y_test).mean())
+
+    def spent(self, *phases: str) -> tuple[float | None, float | None]:
+        """(joules, seconds) of fabric in the phases, all causes; None where the endpoint cannot tell."""
+        if self.meters is None:
+            return None, None
+        rows = [row for phase in phases for row in self.meters[phase].values()]
+        return sum(joules for joules, _ in rows), sum(seconds for _, seconds in rows)
+
+    def errors(self, conductance: Floats) -> Floats:
+        """Conductance minus target (siemens) of the cells that converged, flat."""
+        difference: Floats = (conductance - self.network.targets)[self.programming.converged]
+        return difference
+
+    @property
+    def copies(self) -> list[int]:
+        """Pairs for each weight, by layer."""
+        first = {block.layer: block.row_copies * block.pair_copies for block in self.network.blocks}
+        return [first[layer] for layer in sorted(first)]
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers of the run. Energy and times of the fabric are None where the endpoint cannot tell."""
+        report, samples = self.programming, len(self.chip)
+        cells, stuck = int(report.selected.sum()), int(report.stuck.sum())
+        energy_j, latency_s = self.spent("inference")
+        _, programming_s = self.spent("calibration", "forming", "programming")
+        return {
+            "software_accuracy": self.accuracy(self.software),
+            "chip_accuracy": self.accuracy(self.chip),
+            "ideal_accuracy": self.accuracy(self.ideal),
+            "cells_programmed": cells,
+            # Of the cells that can be programmed at all.
+            "converged_fraction": float(report.converged.sum()) / (cells - stuck) if cells > stuck else 0.0,
+            "pulses_per_cell": report.pulses_per_cell,
+            "stuck_cells": stuck,
+            "energy_per_inference_j": None if energy_j is None else energy_j / samples,
+            "latency_per_inference_s": None if latency_s is None else latency_s / samples,
+            "programming_time_s": programming_s,
+            "link_bytes": self.link["bytes_sent"] + self.link["bytes_received"],
+            "seed": self.seed,
+            "demo": self.demo,
+            "endpoint": self.endpoint,
+            "chip": self.spec.name,
+            "layers": [self.model.inputs, *(layer.outputs for layer in self.model.layers)],
+            "note": self.data.note,
+            "copies": self.copies,
+            "test_samples": samples,
+            "formed_cells": self.formed,
+            "converged_fraction_of_all": report.converged_fraction,
+            "error_sigma_verify_s": float(self.errors(report.conductance).std()),
+            "error_sigma_after_s": float(self.errors(self.after).std()),
+            "error_sigma_later_s": float(self.errors(self.later).std()),
+            "later_s": self.age_s,
+            "wall_s": dict(self.wall_s),
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(quantity, value) for people, in the order of the table."""
+        numbers = self.to_json()
+        percent = "{:.2%}".format
+        micro = lambda key: f"{1e6 * numbers[key]:.2f} µS"  # noqa: E731 - three uses, one line
+        return [
+            ("Accuracy, software (float32)", percent(numbers["software_accuracy"])),
+            ("Accuracy, chip", percent(numbers["chip_accuracy"])),
+            ("Accuracy, ideal chip", percent(numbers["ideal_accuracy"])),
+            ("Held-out samples", f"{numbers['test_samples']}"),
+            ("Network", "-".join(map(str, numbers["layers"])) + f", pairs a weight by layer {', '.join(map(str, numbers['copies']))}"),
+            ("Cells programmed", f"{numbers['cells_programmed']:,}, of which {numbers['formed_cells']:,} formed in this run"),
+            ("Stuck cells", f"{numbers['stuck_cells']:,}"),
+            ("Converged, of cells not stuck", f"{numbers['converged_fraction']:.3%}"),
+            ("Pulses a cell", f"{numbers['pulses_per_cell']:.2f}"),
+            ("Error at verify, σ", micro("error_sigma_verify_s")),
+            ("Error as read after programming, σ", micro("error_sigma_after_s")),
+            (f"Error as read {self.age_s:g} s later, σ", micro("error_sigma_later_s")),
+            ("Energy an inference", si(numbers["energy_per_inference_j"], "J")),
+            ("Latency an inference, fabric time", si(numbers["latency_per_inference_s"], "s")),
+            ("Programming, fabric time", si(numbers["programming_time_s"], "s")),
+            ("Bytes on the link", f"{numbers['link_bytes']:,}"),
+            ("Wall clock", f"{sum(self.wall_s.values()):.1f} s"),
+        ]
+
+
+def si(value: float | None, unit: str) -> str:
+    """A value with an SI prefix, three digits: 2.31e-05 s is '23.1 µs'."""
+    if value is None:
+        return "not measured here"
+    if value == 0:
+        return f"0 {unit}"
+    exponent = int(np.clip(np.floor(np.log10(abs(value)) / 3), -5, 3))
+    return f"{value / 10.0 ** (3 * exponent):.3g} {'fpnµm kMG'[exponent + 5].strip()}{unit}"
