@@ -13,10 +13,11 @@ from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("svg")
+matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ohmloom_emulator.devices import (
     VTEAM,
@@ -76,7 +77,7 @@ def hysteresis(folder: Path) -> None:
             label = f"{faster / loop.period_s:.0e} Hz"
             ax.plot(np.concatenate(volts[2:]), np.concatenate(amperes[2:]), style, label=label)
         _label(ax, name, "V", "mA")
-    _save(figure, folder / "hysteresis.svg")
+    _save(figure, folder / "hysteresis.png")
 
 
 def _crossing_s(model: CompactCell, volts: FloatArray, temperature_k: float = 300.0) -> FloatArray:
@@ -103,7 +104,7 @@ def switching_time(folder: Path) -> None:
     for name, other in others.items():
         grid[2].semilogy(sides, _crossing_s(other, sides), label=name)
     _label(grid[2], "The others", "V", "s")
-    _save(figure, folder / "switching_time.svg")
+    _save(figure, folder / "switching_time.png")
 
 
 def multilevel(folder: Path) -> None:
@@ -124,7 +125,7 @@ def multilevel(folder: Path) -> None:
             r.append(model.pulse(r[-1], volts, 10 * 100e-6))
     grid[2].plot(10 * np.arange(len(r)), 1e-3 * np.array(r), label="-0.6, 0.6, -0.7, 0.7, -0.8, 0.8 V")
     _label(grid[2], "Messaris, Fig. 6: 100 us pulses", "pulse", "kohm")
-    _save(figure, folder / "multilevel.svg")
+    _save(figure, folder / "multilevel.png")
 
 
 def windows(folder: Path) -> None:
@@ -138,7 +139,7 @@ def windows(folder: Path) -> None:
         grid[2].plot(x, Prodromakis(float(p))(x, np.array(True)), label=f"p = {p}")
     for ax, name in zip(grid, ("Joglekar", "Biolek (dashed: falling)", "Prodromakis, j = 1"), strict=True):
         _label(ax, name, "x", "")
-    _save(figure, folder / "windows.svg")
+    _save(figure, folder / "windows.png")
 
 
 def _label(ax: Axes, title: str, x: str, y: str) -> None:
@@ -147,8 +148,8 @@ def _label(ax: Axes, title: str, x: str, y: str) -> None:
     ax.legend(fontsize="small")
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
-    figure.savefig(path, metadata={"Date": None})
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=80)
     plt.close(figure)
     print(path)
 
@@ -161,15 +162,15 @@ Each model is a frozen dataclass of parameters with `pulse`, `current`, `conduct
 (`CellModel`), on arrays of any shape. Positive volts are SET everywhere. A pulse is solved for the time it takes from
 state to state instead of being stepped through: nanoseconds and seconds cost the same, and no step can overshoot.
 
-![I-V loops](hysteresis.svg)
+![I-V loops](hysteresis.png)
 
 Compliance, 2 mA and 0.1 mA, limits the positive halves of the two Stanford-PKU loops.
 
-![Switching time](switching_time.svg)
+![Switching time](switching_time.png)
 
-![Levels](multilevel.svg)
+![Levels](multilevel.png)
 
-![Windows](windows.svg)
+![Windows](windows.png)
 
 ## What each is held to
 
@@ -206,8 +207,6 @@ def page(models: Sequence[type[CompactCell]]) -> str:
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     target.mkdir(parents=True, exist_ok=True)
-    # Text stays text, which is smaller, and the same picture has the same bytes.
-    plt.rcParams.update({"svg.hashsalt": "ohmloom", "svg.fonttype": "none"})
     for draw in (hysteresis, switching_time, multilevel, windows):
         draw(target)
     (target / "devices.md").write_text(page([StanfordPKU, VTEAM, Messaris, LinearDrift, Yakopcic]))

@@ -87,8 +87,8 @@ class Messaris(CompactCell):
     ) -> FloatArray:
         if compliance_a is not None:  # the voltage then follows the state, and only numbers help
             return super()._pulse(state, volts, seconds, temperature_k, compliance_a)
-        # Eqs. 9 and 10 in one, solved for the distance moved, so that short pulses keep their digits: with d the distance
-        # to the limit, exp(-k d) - 1 decays as exp(-k s t).
+        # Eqs. 9 and 10 in one: with d the distance to the limit, exp(-k d) - 1 decays as exp(-k s t). Solved for the
+        # distance moved, so that short pulses keep their digits.
         direction, s, k, limit = self._drive(volts)
         reach = np.minimum(k * np.maximum(direction * (limit - state), 0.0), _LARGEST_EXPONENT)
         moved = np.log1p(-np.expm1(-k * s * seconds) * np.expm1(reach)) / k
