@@ -9,15 +9,14 @@ import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from io import BytesIO
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ohmloom_emulator.devices import (
     VTEAM,
@@ -149,7 +148,10 @@ def _label(ax: Axes, title: str, x: str, y: str) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=80)
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=80)
+    # 64 colours are plenty for lines and keep a committed picture near 30 kB.
+    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
     plt.close(figure)
     print(path)
 

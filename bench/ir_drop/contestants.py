@@ -6,7 +6,7 @@ import logging
 import multiprocessing
 import time
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-WIRES = {"r_row": 1.0, "r_column": 2.0, "r_driver": 1.0, "r_sense": 2.0}  # badcrossbar's ends are like its wires
+
+class Wires(TypedDict):
+    """Resistances in ohm, named as the solvers name them."""
+
+    r_row: float
+    r_column: float
+    r_driver: float
+    r_sense: float
+
+
+WIRES: Wires = {"r_row": 1.0, "r_column": 2.0, "r_driver": 1.0, "r_sense": 2.0}  # badcrossbar's ends are like its wires
 ORDERINGS: dict[str, dict[str, Any]] = {
     "COLAMD": {"permc_spec": "COLAMD"},
     "MMD_AT_PLUS_A": {"permc_spec": "MMD_AT_PLUS_A"},

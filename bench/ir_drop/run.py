@@ -20,10 +20,11 @@ import scipy
 import typer
 from contestants import ORDERINGS, WIRES, Array, Nodal, badcrossbar, badcrossbar_is_installed
 
-from ohmloom_emulator.array import Crossbar
+from ohmloom_emulator.array import Crossbar, half_select, solve_nonlinear
 
 README = Path(__file__).with_name("README.md")
 BATCHES = (1, 100, 1024)
+ALPHAS = (1.0, 3.0, 10.0)  # 1/V, of sinh cells
 TOO_LONG, FAILED = math.inf, math.nan  # in place of a time
 
 
@@ -116,6 +117,20 @@ def mvm(n: int, batch: int, repeats: int, budget_s: float, limit_s: float) -> li
     return [str(n), str(batch), ours, splu, *(bad or ["not installed"]), f"{max(differences):.0e}"]
 
 
+def nonlinear(n: int, alpha: float, repeats: int, budget_s: float) -> list[str]:
+    """A passive array of cells g/alpha sinh(alpha v), one of them selected with 1 V and the V/2 scheme."""
+    g, _ = example(n, 1)
+    v_rows, v_columns = half_select(n, n, n // 2, n // 2, 1.0, "V/2")
+
+    def current(v: Array) -> Array:
+        return g / alpha * np.sinh(alpha * v)
+
+    solve = partial(solve_nonlinear, current, v_rows, v_columns, **WIRES)
+    solution = solve()
+    (times,) = interleaved([partial(seconds, solve)], repeats, budget_s)
+    return [str(n), f"{alpha:g}", str(solution.steps), str(solution.factorisations), ms(times)]
+
+
 def ms(times: list[float]) -> str:
     if any(map(math.isnan, times)):
         return "failed"
@@ -158,6 +173,12 @@ def main(
         table(
             ["n", "batch", "ohmloom, ms", "scipy splu + solves, ms", "badcrossbar, ms", "largest difference"],
             (mvm(n, batch, repeats, budget, limit) for n in numbers for batch in BATCHES),
+        ),
+        "## Non-linear cells",
+        "A passive array of cells g/alpha sinh(alpha v), one of them selected with 1 V by the V/2 scheme.",
+        table(
+            ["n", "alpha, 1/V", "steps", "factorisations", "ms"],
+            (nonlinear(n, alpha, repeats, budget) for n in numbers for alpha in ALPHAS),
         ),
     ]
     text = "\n\n".join(sections) + "\n"

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ohmloom.errors import ArgumentError, StateError
 from ohmloom.spec import load_chip, registers
+from ohmloom.spec.effects import ALL_EFFECTS, Effect
 from ohmloom_emulator import state as state_file
 from ohmloom_emulator.controller.controller import Controller
 from ohmloom_emulator.controller.receiver import Receiver
 from ohmloom_emulator.fabric import Fabric
 from ohmloom_emulator.line import NoisyLine
 
-OPTIONS = ("seed", "state", "ber", "stuck", "ideal")
+OPTIONS = ("seed", "state", "ber", "stuck", "ideal", "effects")
 
 
 class Board:
     """An emulated board of one chip.
 
     seed: which chip of the kind, and all its noise; state: file that keeps the chip when the board is closed, read if it exists;
-    ber: bit error rate of the line in both directions; stuck: share of stuck cells; ideal: only quantisation is left.
+    ber: bit error rate of the line in both directions; stuck: share of stuck cells; ideal: only quantisation is left;
+    effects: names of the causes of error that are in force, all if not given.
     Raises ArgumentError for a value out of range, SpecError for an unknown chip, StateError for a state that does not fit.
     """
 
     def __init__(
         self, chip: str, *, seed: int | None = None, state: str | Path | None = None, ber: float = 0.0,
-        stuck: float | None = None, ideal: bool | None = None,
+        stuck: float | None = None, ideal: bool | None = None, effects: Iterable[str] | None = None,
     ) -> None:
         spec = load_chip(chip)
         if not 0.0 <= ber < 0.5:
@@ -35,9 +39,15 @@ class Board:
             raise ArgumentError(f"stuck: {stuck} is not a share within 0..1")
         if seed is not None and not 0 <= seed < 1 << 63:
             raise ArgumentError(f"seed: {seed} is not within 0..2**63-1")
+        if effects is not None:
+            effects = sorted({_effect(name) for name in effects})
+        if ideal:
+            if effects:
+                raise ArgumentError(f"ideal leaves out every effect, so effects={','.join(effects)} cannot be wanted too")
+            effects = []
         self._path = None if state is None else Path(state)
-        asked = {"seed": seed, "stuck": stuck, "ideal": ideal}
-        kept: dict[str, object] = {}
+        asked = {"seed": seed, "stuck": stuck, "effects": effects}
+        kept: dict[str, Any] = {}
         arrays = None
         if self._path is not None and self._path.exists():
             meta, arrays = state_file.load(self._path)
@@ -49,8 +59,8 @@ class Board:
                     raise StateError(f"state {self._path}: was made with {key}={kept[key]}, not {value}")
         elif self._path is not None and not self._path.parent.is_dir():
             raise StateError(f"state {self._path}: no folder {self._path.parent}")
-        chosen = {"seed": 0, "ideal": False, **{key: value for key, value in asked.items() if value is not None}, **kept}
-        self.fabric = Fabric(spec, seed=int(chosen["seed"]), stuck=chosen.get("stuck"), ideal=bool(chosen["ideal"]))  # type: ignore[call-overload,arg-type]
+        chosen: dict[str, Any] = {"seed": seed or 0, "stuck": stuck, "effects": sorted(ALL_EFFECTS) if effects is None else effects, **kept}
+        self.fabric = Fabric(spec, seed=chosen["seed"], stuck=chosen["stuck"], effects={Effect(name) for name in chosen["effects"]})
         self.controller = Controller(self.fabric)
         if arrays is not None:
             try:
@@ -79,7 +89,8 @@ class Board:
         if self._path is not None:
             fabric = self.fabric
             meta = {
-                "chip": fabric.spec.name, "digest": fabric.spec.digest, "seed": fabric.seed, "stuck": fabric.stuck, "ideal": fabric.ideal,
+                "chip": fabric.spec.name, "digest": fabric.spec.digest, "seed": fabric.seed, "stuck": fabric.stuck,
+                "effects": sorted(fabric.effects),
             }
             state_file.save(self._path, meta, {**fabric.state(), **self.controller.memories.arrays()})
 
@@ -109,9 +120,16 @@ def board_of_url(url: str) -> Board:
             ber=float(options.get("ber", 0.0)),
             stuck=float(options["stuck"]) if "stuck" in options else None,
             ideal=_flag(options["ideal"]) if "ideal" in options else None,
+            effects=[name for name in options["effects"].split(",") if name] if "effects" in options else None,
         )
     except ValueError as error:
         raise error if isinstance(error, (ArgumentError, StateError)) or type(error) is not ValueError else ArgumentError(f"{url}: {error}") from None
+
+
+def _effect(name: str) -> str:
+    if name not in ALL_EFFECTS:
+        raise ArgumentError(f"effects: unknown {name!r}; known: {', '.join(sorted(ALL_EFFECTS))}")
+    return str(Effect(name))
 
 
 def _flag(text: str) -> bool:

@@ -12,7 +12,7 @@ give the same numbers, whoever sends them: all randomness is keyed by cell or co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import Cause, Polarity
+from ohmloom.spec.effects import ALL_EFFECTS, Effect
 from ohmloom_emulator.afe import ColumnReadout, RowDrivers
 from ohmloom_emulator.array.tile import FIRST_EPOCH_NS, Tile
 from ohmloom_emulator.devices import Statistical
@@ -34,17 +35,20 @@ CELL_STATE = ("written", "conductance", "written_ns", "writes", "pulses", "last_
 class Fabric:
     """Tiles, converters, clock and meters of one chip.
 
-    seed picks the chip: every device's spread and all noise. `stuck` overrides the cell model's share of stuck cells; `ideal` leaves
-    out every spread, noise, fault, relaxation and wire: only quantisation remains.
+    seed picks the chip: every device's spread and all noise. `stuck` overrides the cell model's share of stuck cells. `effects`
+    are the causes of error that are in force; `ideal` leaves out all of them, so that only quantisation remains.
     """
 
-    def __init__(self, spec: ChipSpec, *, seed: int = 0, stuck: float | None = None, ideal: bool = False) -> None:
-        self.spec, self.seed, self.stuck, self.ideal = spec, seed, stuck, ideal
+    def __init__(
+        self, spec: ChipSpec, *, seed: int = 0, stuck: float | None = None, ideal: bool = False, effects: Set[Effect] = ALL_EFFECTS
+    ) -> None:
+        effects = frozenset() if ideal else frozenset(effects)
+        self.spec, self.seed, self.stuck, self.effects = spec, seed, stuck, effects
         parameters = {key: value for key, value in spec.cell if key not in ("model", "g_min_siemens", "g_max_siemens")}
         model = Statistical(**parameters)
-        self.tiles = [Tile(spec, index, model, seed=seed, stuck=stuck, ideal=ideal) for index in range(spec.tiles)]
-        self._columns = [ColumnReadout(spec, index, seed=seed, ideal=ideal) for index in range(spec.tiles)]
-        self._rows = RowDrivers(spec, seed=seed, ideal=ideal)
+        self.tiles = [Tile(spec, index, model, seed=seed, stuck=stuck, effects=effects) for index in range(spec.tiles)]
+        self._columns = [ColumnReadout(spec, index, seed=seed, effects=effects) for index in range(spec.tiles)]
+        self._rows = RowDrivers(spec, seed=seed, effects=effects)
         self._samples = np.zeros((spec.tiles, spec.rows + 1, spec.columns), dtype=np.int64)
         self.time_ns = dict.fromkeys(Cause, 0)
         self.energy_fj = dict.fromkeys(Cause, 0)

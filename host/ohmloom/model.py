@@ -17,7 +17,7 @@ Task = Literal["classification", "regression"]
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One dense layer, `activation(x @ weights + bias)`: weights (inputs, outputs) and bias (outputs,), kept as float64.
+    """A dense layer, `activation(x @ weights + bias)`: weights (inputs, outputs) and bias (outputs,), kept as float64.
 
     Raises ArgumentError for a wrong shape, an unknown activation, or a value that is not finite.
     """

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ohmloom.spec import ChipSpec
+from ohmloom.spec.effects import Effect
 from ohmloom_emulator.rng import Stream, normal
 
 
 class RowDrivers:
     """Voltage of row r at code c: lsb * (c * gain[r] + offset[r]). The tiles share the DACs, so errors belong to rows."""
 
-    def __init__(self, spec: ChipSpec, *, seed: int, ideal: bool) -> None:
+    def __init__(self, spec: ChipSpec, *, seed: int, effects: Set[Effect]) -> None:
         # One more than rows: the last drives the reference row.
         rows = np.arange(spec.rows + 1)
         dac = spec.row_dac
-        spread = 0.0 if ideal else 1.0
+        spread = float(Effect.DAC in effects)
         self.lsb_v = dac.lsb_v
         self.gain = 1.0 + spread * dac.gain_sigma * normal(seed, Stream.DAC_GAIN, rows)
         self.offset = spread * dac.offset_sigma_lsb * normal(seed, Stream.DAC_OFFSET, rows)

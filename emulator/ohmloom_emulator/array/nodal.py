@@ -39,7 +39,7 @@ class WireNetwork:
         r_driver: ArrayLike,
         r_sense: ArrayLike,
     ) -> WireNetwork:
-        """The network of (rows,) and (columns,) driven lines; a driver or sense of infinite ohm leaves its line floating."""
+        """The network of (rows,) and (columns,) driven lines; a line at the end of infinite ohm floats."""
         v_row, v_column = _potentials("v_rows", v_rows), _potentials("v_columns", v_columns)
         rows, columns = v_row.size, v_column.size
         cells = rows * columns
@@ -93,14 +93,15 @@ class WireNetwork:
     def cell_v(self, free_v: Array) -> Array:
         """Cell voltages (rows, columns) for potentials of the free nodes."""
         v = np.concatenate([free_v, self.known_v])
-        return v[self.row_side] - v[self.column_side]
+        difference: Array = v[self.row_side] - v[self.column_side]
+        return difference
 
     def residual(self, free_v: Array, cell_a: Array) -> Array:
         """Currents that leave the free nodes through wires and cells; zero at the operating point."""
-        out = self.wires @ np.concatenate([free_v, self.known_v])
-        flat = cell_a.ravel()
-        out += np.bincount(self.row_side.ravel(), flat, out.size)
-        out -= np.bincount(self.column_side.ravel(), flat, out.size)
+        flat, nodes = cell_a.ravel(), self.wires.shape[0]
+        from_rows = np.bincount(self.row_side.ravel(), flat, nodes)
+        to_columns = np.bincount(self.column_side.ravel(), flat, nodes)
+        out: Array = self.wires @ np.concatenate([free_v, self.known_v]) + from_rows - to_columns
         return out[: self.free]
 
     def factor(self, cell_siemens: Array) -> sla.SuperLU:
@@ -111,8 +112,8 @@ class WireNetwork:
 
 
 def _laplacian(p: Indices, q: Indices, y: Array, count: int) -> sp.csr_array:
-    values = np.concatenate([y, y, -y, -y])
-    return sp.coo_array((values, (np.concatenate([p, q, p, q]), np.concatenate([p, q, q, p]))), shape=(count, count)).tocsr()
+    places = np.concatenate([p, q, p, q]), np.concatenate([p, q, q, p])
+    return sp.coo_array((np.concatenate([y, y, -y, -y]), places), shape=(count, count)).tocsr()
 
 
 def _potentials(name: str, value: ArrayLike) -> Array:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse.linalg as sla
 from numpy.typing import ArrayLike, NDArray
+
 from ohmloom.errors import Error
 
 from .nodal import WireNetwork
@@ -35,11 +36,13 @@ class NonlinearSolution:
 
     @property
     def column_a(self) -> Array:
-        return self.cell_a.sum(axis=0)
+        total: Array = self.cell_a.sum(axis=0)
+        return total
 
     @property
     def row_a(self) -> Array:
-        return self.cell_a.sum(axis=1)
+        total: Array = self.cell_a.sum(axis=1)
+        return total
 
 
 def solve_nonlinear(
@@ -72,51 +75,56 @@ def solve_nonlinear(
 
     Raises:
         ValueError: an argument has a wrong shape or is not allowed, or `current` returned a wrong shape or NaN.
-        ohmloom.Error: no convergence, for example because the current falls with the voltage.
+        ohmloom.Error: no convergence, for example because the current jumps or falls with the voltage.
     """
     network = WireNetwork.of(v_rows, v_columns, r_row, r_column, r_driver, r_sense)
 
-    def checked_current(v: Array) -> Array:
-        i = np.asarray(current(v), dtype=np.float64)
-        if i.shape != network.shape or not np.isfinite(i).all():
-            raise ValueError(f"current must return finite amperes of the shape {network.shape}")
+    def cell_current(v: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # a step may go too far
+            i = np.asarray(current(v), dtype=np.float64)
+        if i.shape != network.shape:
+            raise ValueError(f"current must return amperes of the shape {network.shape}, not {i.shape}")
         return i
 
     def differences(v: Array) -> Array:
         h = 1e-6 * np.maximum(np.abs(v), 0.1)
-        return (checked_current(v + h) - checked_current(v - h)) / (2 * h)
+        return (cell_current(v + h) - cell_current(v - h)) / (2 * h)
 
     derivative = slope or differences
-    potentials = network.start()
 
-    def factor() -> sla.SuperLU:
+    def factor(at: Array) -> sla.SuperLU:
+        siemens = np.maximum(derivative(network.cell_v(at)), _LEAST_SLOPE)
         try:
-            return network.factor(np.maximum(derivative(network.cell_v(potentials)), _LEAST_SLOPE))
+            return network.factor(siemens)
         except RuntimeError as error:
-            raise Error(f"the crossbar's equations are singular: {error}") from error
+            raise Error("the crossbar's equations are singular: is a whole part of it floating?") from error
 
-    def correction(at: Array) -> Array:
-        return factors.solve(-network.residual(at, checked_current(network.cell_v(at))))
+    def correction(at: Array) -> tuple[Array, float]:
+        """The step that the present factors suggest at these potentials, and its largest change."""
+        step = factors.solve(-network.residual(at, cell_current(network.cell_v(at))))
+        size = float(np.abs(step).max(initial=0.0))
+        return step, size if np.isfinite(size) else np.inf
 
-    largest = max(network.largest_potential, np.finfo(float).tiny)
-    factors, factorisations, damping = factor(), 1, 1.0
-    step = correction(potentials)
+    potentials = network.start()
+    if not np.isfinite(cell_current(network.cell_v(potentials))).all():
+        raise ValueError("current must return finite amperes at the potentials of the drivers")
+    factors, factorisations, damping = factor(potentials), 1, 1.0
+    step, size = correction(potentials)
     for steps in range(1, _MAX_STEPS + 1):
         trial = potentials + damping * step
-        next_step = correction(trial)
-        size, next_size = np.abs(step).max(initial=0.0), np.abs(next_step).max(initial=0.0)
-        if next_size <= max(tolerance * largest, 0.0):
+        next_step, next_size = correction(trial)
+        if next_size <= tolerance * network.largest_potential:
             v = network.cell_v(trial + next_step)
-            return NonlinearSolution(v, checked_current(v), steps, factorisations)
+            return NonlinearSolution(v, cell_current(v), steps, factorisations)
         if next_size >= size:
             damping /= 2
             continue
-        potentials, step = trial, next_step
+        potentials = trial
         if damping < 1.0 or next_size > _CONTRACTS * size:
-            factors, factorisations = factor(), factorisations + 1
-            step = correction(potentials)
-        damping = min(1.0, 2 * damping)
-    raise Error(f"the crossbar's operating point was not found in {_MAX_STEPS} steps; does the current fall with voltage?")
+            factors, factorisations = factor(potentials), factorisations + 1
+            next_step, next_size = correction(potentials)
+        step, size, damping = next_step, next_size, min(1.0, 2 * damping)
+    raise Error(f"no operating point was found in {_MAX_STEPS} steps; does a cell's current jump or fall?")
 
 
 def half_select(rows: int, columns: int, row: int, column: int, volts: float, scheme: str) -> tuple[Array, Array]:

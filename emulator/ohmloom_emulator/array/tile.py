@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import Polarity
+from ohmloom.spec.effects import Effect
 from ohmloom_emulator.array.crossbar import Crossbar
 from ohmloom_emulator.array.ladder import row_ladder
 from ohmloom_emulator.devices import Statistical
@@ -30,15 +32,16 @@ class Tile:
     constant. `update(now_ns)` comes before every event on the tile.
     """
 
-    def __init__(self, spec: ChipSpec, index: int, model: Statistical, *, seed: int, stuck: float | None, ideal: bool) -> None:
-        self.index, self.seed, self.ideal, self._model = index, seed, ideal, model
+    def __init__(self, spec: ChipSpec, index: int, model: Statistical, *, seed: int, stuck: float | None, effects: Set[Effect]) -> None:
+        self.index, self.seed, self._effects, self._model = index, seed, effects, model
         rows, columns = np.arange(spec.rows)[:, None], np.arange(spec.columns)
         self._rows, self._columns = spec.rows, columns
-        self.devices = model.device(seed, index, rows, columns, stuck=stuck, ideal=ideal)
+        share = stuck if Effect.STUCK in effects else 0.0
+        self.devices = model.device(seed, index, rows, columns, stuck=share, ideal=Effect.SPREAD not in effects)
         self._row_devices = [self.devices[row] for row in range(spec.rows)]
         wires = spec.wires
         self._row_ohm, self._column_ohm, self._driver_ohm, self._sense_ohm = (
-            (0.0, 0.0, 0.0, 0.0) if ideal else (wires.row_ohm, wires.column_ohm, wires.driver_ohm, wires.sense_ohm)
+            (wires.row_ohm, wires.column_ohm, wires.driver_ohm, wires.sense_ohm) if Effect.WIRES in effects else (0.0,) * 4
         )
         shape = (spec.rows, spec.columns)
         self.written = np.array(self.devices.initial_siemens, dtype=np.float64)  # right after the last write
@@ -58,7 +61,7 @@ class Tile:
         doublings = ((now_ns - self.last_write_ns) // FIRST_EPOCH_NS).bit_length() - 1
         epoch_ns = self.last_write_ns + (FIRST_EPOCH_NS << doublings)
         self.next_epoch_ns = self.last_write_ns + (FIRST_EPOCH_NS << (doublings + 1))
-        if self.ideal:
+        if Effect.RELAXATION not in self._effects:
             return
         rows, columns = np.nonzero(self.writes)
         if rows.size == 0:
@@ -130,7 +133,7 @@ class Tile:
     def noise_variance(self, row: int, rows: int) -> Floats:
         """Variance (siemens**2) of one reading of each cell of a window, shape (rows, columns)."""
         g = self.conductance[row : row + rows]
-        return np.zeros_like(g) if self.ideal else self._model.read_noise_siemens(g) ** 2
+        return self._model.read_noise_siemens(g) ** 2 if Effect.READ_NOISE in self._effects else np.zeros_like(g)
 
     def row_conductance(self, row: int, rows: int) -> Floats:
         """Sum over the columns (siemens), shape (rows,): what the row drivers feed."""

@@ -92,7 +92,8 @@ class Messaris(CompactCell):
         direction, s, k, limit = self._drive(volts)
         reach = np.minimum(k * np.maximum(direction * (limit - state), 0.0), _LARGEST_EXPONENT)
         moved = np.log1p(-np.expm1(-k * s * seconds) * np.expm1(reach)) / k
-        return np.clip(state + direction * moved + np.zeros_like(temperature_k), *self.state_range)
+        after: FloatArray = state + direction * moved + np.zeros_like(temperature_k)
+        return np.clip(after, *self.state_range)
 
     def _state_of(self, conductance: FloatArray) -> FloatArray:
         return self.iv_a_v * sinh(self.iv_b_per_v * self.read_v) / (self.read_v * conductance)

@@ -147,7 +147,7 @@ class Statistical:
             self.min_siemens * np.exp(self.min_spread * spread(Stream.MIN_CONDUCTANCE)), self.formed_siemens
         )
         draw = uniform(seed, Stream.STUCK, tile, rows, columns)
-        kind = np.where((draw < fraction) & (not ideal), np.int8(1) + (3.0 * draw / max(fraction, 1e-300)), 0)
+        kind = np.where((draw < fraction), np.int8(1) + (3.0 * draw / max(fraction, 1e-300)), 0)
         kind = kind.astype(np.int8)
         low, high = np.log(self.virgin_siemens)
         virgin = np.exp(low + (high - low) * (0.5 if ideal else uniform(seed, Stream.VIRGIN, tile, rows, columns)))

@@ -26,11 +26,17 @@ DEFAULT_CHIP = "lab-128x128x4"
 
 app = typer.Typer(no_args_is_help=True)
 
-Endpoint = Annotated[str | None, typer.Option(help="URL of the chip, taken as it is; the emulated default chip if not given.")]
-ChipName = Annotated[str | None, typer.Option("--chip", help=f"Emulate this chip: a bundled name or a TOML file. [default: {DEFAULT_CHIP}]")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Picks the emulated chip, the data's split and the training's randomness.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", dir_okay=False, writable=True, help="Write the numbers to this file.")]
-ReportFile = Annotated[Path | None, typer.Option("--report", dir_okay=False, writable=True, help="Write a self-contained HTML report.")]
+Endpoint = Annotated[str | None, typer.Option(help="URL of the chip, taken as it is. [default: an emulated chip]")]
+ChipName = Annotated[
+    str | None,
+    typer.Option("--chip", help=f"Emulate this chip: a bundled name or a TOML file. [default: {DEFAULT_CHIP}]"),
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Picks the emulated chip, the split and the training.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", dir_okay=False, writable=True, help="Write the numbers here.")]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", dir_okay=False, writable=True, help="Write a self-contained HTML report here."),
+]
 
 
 @app.callback()
@@ -40,13 +46,19 @@ def demos() -> None:
 
 @app.command()
 def digits(
-    endpoint: Endpoint = None, chip: ChipName = None, seed: Seed = 0, json_file: JsonFile = None, report: ReportFile = None
+    endpoint: Endpoint = None,
+    chip: ChipName = None,
+    seed: Seed = 0,
+    json_file: JsonFile = None,
+    report: ReportFile = None,
 ) -> None:
     """Handwritten digits on a two-layer network, 64-32-10 where the chip has room for it."""
     _job(Digits(), endpoint, chip, seed, json_file, report)
 
 
-def _job(demo: Demo, endpoint: str | None, chip: str | None, seed: int, json_file: Path | None, report: Path | None) -> None:
+def _job(
+    demo: Demo, endpoint: str | None, chip: str | None, seed: int, json_file: Path | None, report: Path | None
+) -> None:
     if endpoint is not None and chip is not None:
         raise typer.BadParameter("--endpoint and --chip exclude each other: an endpoint's URL names its chip")
     for path in (json_file, report):

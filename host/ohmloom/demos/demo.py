@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Data:
     """Inputs (samples, features) and labels (samples,), for training and held out, with the network that suits them.
 
-    hidden: widths of the hidden layers; note: what was left out to fit the chip, empty if nothing was; raw_test: the held-out
-    samples as they were before any reduction, for pictures.
+    hidden: widths of the hidden layers; note: what was left out to fit the chip, empty if nothing was; raw_test: the
+    held-out samples as they were before any reduction, for pictures.
     """
 
     X_train: NDArray[np.float64]

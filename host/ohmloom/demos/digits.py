@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIDE, LEVELS, CLASSES, HIDDEN = 8, 16, 10, 32
 TEST_SHARE = 0.25
-# Grids of averaged pixel blocks (rows, columns) that tile the image; more rows first, since strokes differ more along the height.
+# Grids of averaged pixel blocks (rows, columns), finest first.
 GRIDS = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))
 
 
@@ -43,8 +43,9 @@ class Digits(Demo):
         note = ""
         if (grid, hidden, classes) != (GRIDS[0], HIDDEN, CLASSES):
             note = (
-                f"{SIDE * SIDE}-{HIDDEN}-{CLASSES} does not fit {spec.name}: taken are {grid[0] * grid[1]} features, each the mean of a block of "
-                f"{SIDE // grid[0]} x {SIDE // grid[1]} pixels, {hidden} hidden units and the digits 0 to {classes - 1}"
+                f"{SIDE * SIDE}-{HIDDEN}-{CLASSES} does not fit {spec.name}: taken are {grid[0] * grid[1]} features, "
+                f"each the mean of a block of {SIDE // grid[0]} x {SIDE // grid[1]} pixels, {hidden} hidden units and "
+                f"the digits 0 to {classes - 1}"
             )
         return Data(X[train], labels[train], X[test], labels[test], (hidden,), images[test], note)
 
@@ -55,7 +56,7 @@ class Digits(Demo):
 
 
 def fitting(spec: ChipSpec) -> tuple[tuple[int, int], int, int]:
-    """(grid, hidden units, classes) of the largest network that fits: the whole one, or else one with at most a tile for each layer."""
+    """(grid, hidden units, classes) of the network that fits: the whole one, or else one of at most a tile a layer."""
     small = [
         (grid, hidden, min(CLASSES, spec.pairs))
         for grid in GRIDS
@@ -68,7 +69,9 @@ def fitting(spec: ChipSpec) -> tuple[tuple[int, int], int, int]:
         except ArgumentError:
             continue
         return grid, hidden, classes
-    raise Error(f"{spec.name} with {spec.tiles} tiles of {spec.rows} rows x {spec.pairs} pairs is too small for any digits network")
+    raise Error(
+        f"{spec.name}: {spec.tiles} tiles of {spec.rows} rows x {spec.pairs} pairs are too small for the digits"
+    )
 
 
 def block_means(images: NDArray[Any], grid: tuple[int, int]) -> NDArray[np.float64]:

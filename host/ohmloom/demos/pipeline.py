@@ -1,4 +1,4 @@
-"""The way of every demo: data, training, compiling, forming, programming, reading back, inference, and the ideal chip beside it."""
+"""The way of every demo: data, training, compiling, forming, programming, reading back, inference."""
 
 from __future__ import annotations
 
@@ -23,17 +23,22 @@ READ_SAMPLES = 4
 
 
 def run(demo: Demo, endpoint: str, seed: int, progress: Progress, command: str = "") -> Results:
-    """Runs a demo on an endpoint. seed: of the data's split and of the training. progress: called as (phase, done, of how many).
+    """Runs a demo on an endpoint.
 
+    seed: of the data's split and of the training. progress: called as (phase, done, of how many).
     Raises Error when the job cannot be done.
     """
     with connect(endpoint) as chip:
         clock = _Clock(chip)
         data = demo.data(chip.spec, seed)
         with clock.phase("training"):
-            # Against a single copy's noise, whatever the compiler finds room for: more noise than the chip's costs no accuracy.
+            # Against a single copy's noise, whatever the compiler finds room for: more noise costs no accuracy.
             model = train_mlp(
-                data.X_train, data.y_train, hidden=data.hidden, noise=ChipNoise.of(chip.spec, AGE_S), seed=seed,
+                data.X_train,
+                data.y_train,
+                hidden=data.hidden,
+                noise=ChipNoise.of(chip.spec, AGE_S),
+                seed=seed,
                 progress=lambda done, total, loss: progress("training", done, total),
             )
         network = compile_model(model, chip.spec, data.X_train)
@@ -57,11 +62,27 @@ def run(demo: Demo, endpoint: str, seed: int, progress: Progress, command: str =
         with clock.phase("ideal chip"):
             ideal = _ideal(endpoint, chip.spec, network, data.X_test, progress)
         return Results(
-            demo=demo.name, title=demo.title, command=command, endpoint=endpoint, emulated=clock.emulated, spec=chip.spec, seed=seed,
-            data=data, model=model, network=network, programming=report,
+            demo=demo.name,
+            title=demo.title,
+            command=command,
+            endpoint=endpoint,
+            emulated=clock.emulated,
+            spec=chip.spec,
+            seed=seed,
+            data=data,
+            model=model,
+            network=network,
+            programming=report,
             formed=sum(int((tile.converged & (tile.pulses > 0)).sum()) for tile in formed) + report.formed,
-            after=after, later=later, age_s=AGE_S, software=model.predict(data.X_test), chip=model.decide(outputs), ideal=ideal,
-            meters=clock.meters if clock.emulated else None, wall_s=clock.wall_s, link=dict(chip.info()["link"]),
+            after=after,
+            later=later,
+            age_s=AGE_S,
+            software=model.predict(data.X_test),
+            chip=model.decide(outputs),
+            ideal=ideal,
+            meters=clock.meters if clock.emulated else None,
+            wall_s=clock.wall_s,
+            link=dict(chip.info()["link"]),
         )
 
 
@@ -101,6 +122,7 @@ class _Clock:
         yield
         self.wall_s[name] = monotonic() - started
         if self.emulated:
+            after = self._chip.meters
             self.meters[name] = {
-                cause: (joules - before[cause][0], seconds - before[cause][1]) for cause, (joules, seconds) in self._chip.meters.items()
+                cause: (after[cause][0] - before[cause][0], after[cause][1] - before[cause][1]) for cause in after
             }

@@ -24,8 +24,8 @@ Meters = Mapping[Cause, tuple[float, float]]  # (joules, seconds)
 class Results:
     """A run. Conductances are (tiles, rows, columns) in siemens; predictions are of the held-out samples.
 
-    after: conductances as read right after programming; later: after `age_s` more. meters: energy and time by phase and cause, None
-    where the endpoint cannot tell (a real board). wall_s: seconds of the wall clock by phase.
+    after: conductances as read right after programming; later: after `age_s` more. meters: energy and time by phase and
+    cause, None where the endpoint cannot tell (a real board). wall_s: seconds of the wall clock by phase.
     """
 
     demo: str
@@ -100,9 +100,9 @@ class Results:
             "test_samples": samples,
             "formed_cells": self.formed,
             "converged_fraction_of_all": report.converged_fraction,
-            "error_sigma_verify_s": float(self.errors(report.conductance).std()),
-            "error_sigma_after_s": float(self.errors(self.after).std()),
-            "error_sigma_later_s": float(self.errors(self.later).std()),
+            "error_sigma_verify_siemens": float(self.errors(report.conductance).std()),
+            "error_sigma_after_siemens": float(self.errors(self.after).std()),
+            "error_sigma_later_siemens": float(self.errors(self.later).std()),
             "later_s": self.age_s,
             "wall_s": dict(self.wall_s),
         }
@@ -111,20 +111,24 @@ class Results:
         """(quantity, value) for people, in the order of the table."""
         numbers = self.to_json()
         percent = "{:.2%}".format
-        micro = lambda key: f"{1e6 * numbers[key]:.2f} µS"  # noqa: E731 - three uses, one line
+        micro_siemens = "{:.2f} µS".format
+        errors = [1e6 * float(self.errors(g).std()) for g in (self.programming.conductance, self.after, self.later)]
+        layers, copies = "-".join(map(str, numbers["layers"])), ", ".join(map(str, self.copies))
         return [
             ("Accuracy, software (float32)", percent(numbers["software_accuracy"])),
             ("Accuracy, chip", percent(numbers["chip_accuracy"])),
             ("Accuracy, ideal chip", percent(numbers["ideal_accuracy"])),
             ("Held-out samples", f"{numbers['test_samples']}"),
-            ("Network", "-".join(map(str, numbers["layers"])) + f", pairs a weight by layer {', '.join(map(str, numbers['copies']))}"),
-            ("Cells programmed", f"{numbers['cells_programmed']:,}, of which {numbers['formed_cells']:,} formed in this run"),
+            ("Network", layers),
+            ("Pairs a weight, by layer", copies),
+            ("Cells programmed", f"{numbers['cells_programmed']:,}"),
+            ("Cells formed in this run", f"{numbers['formed_cells']:,}"),
             ("Stuck cells", f"{numbers['stuck_cells']:,}"),
             ("Converged, of cells not stuck", f"{numbers['converged_fraction']:.3%}"),
             ("Pulses a cell", f"{numbers['pulses_per_cell']:.2f}"),
-            ("Error at verify, σ", micro("error_sigma_verify_s")),
-            ("Error as read after programming, σ", micro("error_sigma_after_s")),
-            (f"Error as read {self.age_s:g} s later, σ", micro("error_sigma_later_s")),
+            ("Error at verify, σ", micro_siemens(errors[0])),
+            ("Error as read after programming, σ", micro_siemens(errors[1])),
+            (f"Error as read {self.age_s:g} s later, σ", micro_siemens(errors[2])),
             ("Energy an inference", si(numbers["energy_per_inference_j"], "J")),
             ("Latency an inference, fabric time", si(numbers["latency_per_inference_s"], "s")),
             ("Programming, fabric time", si(numbers["programming_time_s"], "s")),

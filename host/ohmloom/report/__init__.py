@@ -20,12 +20,13 @@ __all__ = ["render", "write_report"]
 
 def render(results: Results, samples: Sequence[draw.Picture] = ()) -> str:
     """The report as HTML. samples: the demo's own pictures."""
+    loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     chip, report = results.spec, results.programming
     used = [tile for tile in range(chip.tiles) if report.selected[tile].any()]
-    spent = [("Energy", 0, "J"), ("Fabric time", 1, "s")]
+    spent = [] if results.meters is None else [("Energy", 0, "J"), ("Fabric time", 1, "s")]
     return environment.get_template("template.html.j2").render(
         results=results,
         numbers=results.to_json(),
@@ -33,7 +34,7 @@ def render(results: Results, samples: Sequence[draw.Picture] = ()) -> str:
         maps=[draw.conductance_maps(results, tile) for tile in used],
         histograms=[draw.error_histogram(results), draw.pulse_histogram(results)],
         confusion=draw.confusion_matrix(results) if results.model.classes is not None else None,
-        spent=[draw.where_it_went(results, title, index, unit) for title, index, unit in spent] if results.meters is not None else [],
+        spent=[draw.where_it_went(results, title, index, unit) for title, index, unit in spent],
         notes=results.network.notes,
         wall=[(phase, si(seconds, "s")) for phase, seconds in results.wall_s.items()],
         link=[(name.replace("_", " "), f"{count:,}") for name, count in results.link.items()],

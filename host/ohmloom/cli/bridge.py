@@ -1,0 +1,273 @@
+"""A bridge from an open port to whoever opens the door: a pseudo-terminal, or a TCP port of this machine.
+
+It passes bytes as they are. Stop signals wait until what is under way is done, so that no request is cut in two.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import termios
+import tty
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Protocol, Self
+
+from ohmloom.errors import LinkError
+from ohmloom.link import Port, Session
+from ohmloom.spec.commands import DEFAULT_BAUD
+
+CHUNK = 65_536
+# How long nothing is looked at: a port is any pyserial object, which cannot be waited for together with a client.
+IDLE_MIN_MS, IDLE_MAX_MS = 1, 20
+_SPEEDS = {getattr(termios, name): int(name[1:]) for name in dir(termios) if name[0] == "B" and name[1:].isdecimal()}
+
+
+class Stop:
+    """SIGINT and SIGTERM as a file that becomes readable, and stays so."""
+
+    def __enter__(self) -> Self:
+        self._reading, self._writing = os.pipe()
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._reading)
+        os.close(self._writing)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        os.write(self._writing, b"!")
+
+    def fileno(self) -> int:
+        return self._reading
+
+    def within(self, milliseconds: float) -> bool:
+        """Whether a signal has come or comes within this time."""
+        return bool(select.select([self], [], [], milliseconds / 1000)[0])
+
+
+class Client(Protocol):
+    """The far end, while somebody is there. Neither call blocks when `poll` has announced it."""
+
+    def fileno(self) -> int: ...
+    def read(self) -> bytes: ...  # nothing once the client has left
+    def write(self, data: bytes) -> int: ...  # how much was taken; all of it when nobody is left to take it
+    def rate(self) -> int | None: ...  # the line rate that the client has chosen, None where there is none
+    def close(self) -> None: ...
+
+
+class Door(Protocol):
+    """Where clients come in, one at a time."""
+
+    address: str
+    has_rate: bool
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def wait(self, stop: Stop) -> Client | None: ...  # None when stopped
+    def turn_away(self) -> None: ...  # those who knock while a client is there
+
+
+def bridge(port: Port, door: Door, stop: Stop, *, once: bool, ready: Callable[[], None]) -> None:
+    """Serves clients until stopped, or until the first one leaves. Raises OSError or LinkError when the port fails."""
+    if not door.has_rate:
+        _to_highest_rate(port)
+    ready()
+    while client := door.wait(stop):
+        try:
+            # Anew for each client: the board may have been reset, or the last client may have changed its rate.
+            if not door.has_rate:
+                _to_highest_rate(port)
+            _carry(port, client, door, stop)
+        except LinkError as error:
+            print(f"client sent away: {error}", file=sys.stderr, flush=True)
+        finally:
+            client.close()
+        port.reset_input_buffer()  # answers that the client has not waited for
+        if once:
+            return
+
+
+def _carry(port: Port, client: Client, door: Door, stop: Stop) -> None:
+    poller = select.poll()
+    poller.register(stop, select.POLLIN)
+    poller.register(client, select.POLLIN)
+    to_client = b""
+    idle_ms = IDLE_MIN_MS
+    while True:
+        # Nothing more is taken from either end while the client does not take what it has been sent.
+        poller.modify(client, select.POLLOUT if to_client else select.POLLIN)
+        events = {number for number, _ in poller.poll(idle_ms)}
+        idle_ms = IDLE_MIN_MS if events else min(2 * idle_ms, IDLE_MAX_MS)
+        if stop.fileno() in events:
+            return
+        door.turn_away()
+        if client.fileno() in events:
+            if to_client:
+                to_client = to_client[client.write(to_client) :]
+            elif data := client.read():
+                _set_rate(port, client.rate())
+                port.write(data)
+            else:
+                return
+        if not to_client and (waiting := port.in_waiting):
+            to_client = port.read(waiting)
+            to_client = to_client[client.write(to_client) :]
+            idle_ms = IDLE_MIN_MS
+
+
+def _set_rate(port: Port, baud: int | None) -> None:
+    if baud is not None and baud != port.baudrate:
+        try:
+            port.baudrate = baud
+        except (OSError, ValueError):  # the client listens at a rate that the port cannot do, and will hear nothing
+            print(f"the port cannot do the client's {baud} baud", file=sys.stderr, flush=True)
+
+
+def _to_highest_rate(port: Port) -> None:
+    """For doors without a rate: the board goes to its highest and stays there, whatever rate a client believes in."""
+    session = Session(port)
+    session.hello()
+    if session.baud_max > session.baud:
+        session.set_rate(session.baud_max)
+
+
+class PtyDoor:
+    """A pseudo-terminal. `address` is its path; a client is there while it is open."""
+
+    has_rate = True
+
+    def __init__(self) -> None:
+        self._master, slave = os.openpty()
+        tty.setraw(slave)
+        settings = termios.tcgetattr(slave)
+        settings[4] = settings[5] = getattr(termios, f"B{DEFAULT_BAUD}")
+        termios.tcsetattr(slave, termios.TCSANOW, settings)
+        self.address = os.ttyname(slave)
+        os.close(slave)  # so that the last client's leaving is seen
+        os.set_blocking(self._master, False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._master)
+
+    def wait(self, stop: Stop) -> Client | None:
+        poller = select.poll()
+        poller.register(self._master, select.POLLIN)
+        while not stop.within(IDLE_MAX_MS):
+            events = dict(poller.poll(0)).get(self._master, 0)
+            if events & select.POLLIN or not events & select.POLLHUP:
+                return _PtyClient(self._master)
+        return None
+
+    def turn_away(self) -> None:
+        """Whoever opens a pseudo-terminal shares it: programs lock it, as pyserial does."""
+
+
+class _PtyClient:
+    def __init__(self, master: int) -> None:
+        self._master = master
+
+    def fileno(self) -> int:
+        return self._master
+
+    def read(self) -> bytes:
+        try:
+            return os.read(self._master, CHUNK)
+        except OSError:  # EIO: closed
+            return b""
+
+    def write(self, data: bytes) -> int:
+        try:
+            return os.write(self._master, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)
+
+    def rate(self) -> int | None:
+        return _SPEEDS.get(termios.tcgetattr(self._master)[5]) or None  # both ends share their settings
+
+    def close(self) -> None:
+        """The door keeps the pseudo-terminal for the next client."""
+
+
+class TcpDoor:
+    """A port of the loopback interface. `address` is its pyserial URL."""
+
+    has_rate = False
+
+    def __init__(self, port: int) -> None:
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener.setblocking(False)
+        self.address = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.close()
+
+    def wait(self, stop: Stop) -> Client | None:
+        while True:
+            readable = select.select([stop.fileno(), self._listener.fileno()], [], [])[0]
+            if stop.fileno() in readable:
+                return None
+            try:
+                connection, _ = self._listener.accept()
+            except (BlockingIOError, ConnectionError):  # gone again before it was let in
+                continue
+            return _TcpClient(connection)
+
+    def turn_away(self) -> None:
+        try:
+            connection, (host, port) = self._listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        connection.close()
+        print(f"turned away {host}:{port}: one client at a time", file=sys.stderr, flush=True)
+
+
+class _TcpClient:
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection = connection
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def read(self) -> bytes:
+        try:
+            return self._connection.recv(CHUNK)
+        except OSError:
+            return b""
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._connection.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)
+
+    def rate(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self._connection.close()
