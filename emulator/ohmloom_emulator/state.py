@@ -25,7 +25,7 @@ def save(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                np.savez(file, meta=np.frombuffer(text.encode(), np.uint8), **arrays)
+                np.savez(file, allow_pickle=False, meta=np.frombuffer(text.encode(), np.uint8), **arrays)
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)

@@ -270,7 +270,7 @@ class Chip:
         values = np.asarray(volts, dtype=np.float64)
         codes = np.rint(values / spec.row_dac.lsb_v) if np.isfinite(values).all() else np.array([])
         if values.ndim != 1 or values.size == 0 or codes.size == 0 or np.abs(codes).max() > spec.read_clamp:
-            raise ArgumentError(f"volts: a list of finite values within +-{spec.limits.read_v} V wanted, given {volts}")
+            raise ArgumentError(f"volts: a list of finite values within +-{spec.limits.read_v} V wanted, given {volts!r}")
         answer = self._session.request(
             IV, tile=self._tile(tile), row=self._index("row", row, spec.rows), column=self._index("column", column, spec.columns),
             range=tia_range, codes=codes.astype(np.int64),
@@ -317,7 +317,7 @@ class Chip:
             pieces.append(answer["outputs"].reshape(-1, interface.outputs))
             done += len(pieces[-1])
             progress("inference", done, len(codes))
-        outputs: Floats = np.concatenate(pieces) * interface.output_scale
+        outputs: Floats = np.concatenate(pieces).astype(np.float64) * interface.output_scale
         return outputs
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -476,7 +476,7 @@ class Chip:
         self._tile(tile)
         shape = (self.spec.rows, self.spec.columns)
         try:
-            array = np.asarray(values, dtype=kind)
+            array: NDArray[Any] = np.asarray(values, dtype=kind)
         except (TypeError, ValueError) as error:
             raise ArgumentError(f"{name}: not an array of numbers ({error})") from None
         if array.ndim and array.shape != shape:

@@ -67,7 +67,7 @@ class Tile:
         if rows.size == 0:
             return
         z = normal(self.seed, Stream.RELAXATION, self.index, rows, columns, self.writes[rows, columns])
-        age_s = 1e-9 * (epoch_ns - self.written_ns[rows, columns])
+        age_s: Floats = (epoch_ns - self.written_ns[rows, columns]).astype(np.float64) * 1e-9
         self.conductance[rows, columns] = self._model.relaxed(
             self.written[rows, columns], age_s, z, device=self.devices[rows, columns]
         )

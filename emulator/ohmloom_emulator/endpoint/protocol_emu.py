@@ -7,19 +7,27 @@ there is, as after a time-out.
 from __future__ import annotations
 
 import weakref
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from serial import serialutil
 
 from ohmloom_emulator.board import Board, board_of_url
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
-class Serial(serialutil.SerialBase):  # type: ignore[misc]
+
+class Serial(serialutil.SerialBase):
     """An open `emu://` port. `board` is the virtual board itself."""
 
     BAUDRATES = (115_200, 230_400, 460_800, 921_600, 1_000_000, 2_000_000, 3_000_000)
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    # pyserial's base class keeps these; its stubs leave them out.
+    _port: str | None
+    _baudrate: int
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.board: Board | None = None
         self._received = bytearray()
         self._noise = np.random.default_rng(0)
@@ -52,7 +60,7 @@ class Serial(serialutil.SerialBase):  # type: ignore[misc]
         del self._received[:size]
         return data
 
-    def write(self, data: bytes, /) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         board = self._check_open()
         sent = bytes(data)
         # Bytes are noise to an end that listens at another rate. The board changes its own only after its answer.

@@ -47,7 +47,8 @@ def serve(
 
     A pseudo-terminal has a line rate, and the board garbles what comes at another one, as a UART does. TCP has none.
     """
-    from ohmloom.cli.bridge import PtyDoor, Stop, TcpDoor, bridge
+    from ohmloom.cli.bridge import Stop, bridge
+    from ohmloom.cli.doors import PtyDoor, TcpDoor
     from ohmloom.link import open_port
 
     options = {

@@ -116,7 +116,7 @@ class Network:
             "activations": [layer.activation for layer in self.model.layers], "blocks": [vars(block) for block in self.blocks],
         }
         with Path(path).open("wb") as file:
-            np.savez(file, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
+            np.savez(file, allow_pickle=False, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Network:

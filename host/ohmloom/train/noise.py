@@ -72,7 +72,7 @@ class ChipNoise:
         return quantised
 
     def perturb(self, model: Model, rng: np.random.Generator) -> Model:
-        """One programmed chip: the model with an error drawn for each weight. A layer's largest weight lies on g_max."""
+        """One programmed chip: the model with an error drawn for each weight. A layer's largest weight is on g_max."""
         layers: list[Layer] = []
         for layer in model.layers:
             largest = np.abs(layer.weights).max()

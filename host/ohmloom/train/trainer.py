@@ -41,7 +41,7 @@ def train_mlp(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Model:
-    """A ReLU network trained on X (samples, inputs) and y: labels (samples,), or values (samples,) or (samples, outputs).
+    """A ReLU network trained on X (samples, inputs) and y: labels (samples,) or values (samples[, outputs]).
 
     hidden: widths of the hidden layers. noise: the chip to train for; None trains a network for software.
     epochs: None for 300, more on small data and fewer on large. progress: called as (epochs done, epochs, mean loss).
