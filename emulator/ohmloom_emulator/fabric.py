@@ -1,6 +1,7 @@
 """The fabric: all that is analog, behind the events that a controller's pins cause.
 
     select(tile, row, rows, tia_range)   word lines and TIA range
+    route(stages)                        tiles in a chain, with no converter between them
     drive(codes)                         row DACs take new codes and settle
     sample(columns)                      ADCs convert
     pulse(...)                           one write pulse
@@ -12,7 +13,9 @@ give the same numbers, whoever sends them: all randomness is keyed by cell or co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,7 @@ from numpy.typing import NDArray
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import Cause, Polarity
 from ohmloom.spec.effects import ALL_EFFECTS, Effect
-from ohmloom_emulator.afe import ColumnReadout, RowDrivers
+from ohmloom_emulator.afe import AnalogStage, ColumnReadout, RowDrivers
 from ohmloom_emulator.array.tile import FIRST_EPOCH_NS, Tile
 from ohmloom_emulator.devices import Statistical
 
@@ -30,6 +33,17 @@ FJ_PER_J = 1e15
 # Extra bits of the integer weight in the array's energy, so that rounding it costs less than 0.1 %.
 ENERGY_BITS = 24
 CELL_STATE = ("written", "conductance", "written_ns", "writes", "pulses", "last_write_ns", "next_epoch_ns")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One tile of a route. level: row code of its bias row (its last row), None where that is off. The last stage has no rectifier."""
+
+    tile: int
+    tia_range: int
+    attenuator: int
+    relu: bool
+    level: int | None
 
 
 class Fabric:
@@ -50,6 +64,10 @@ class Fabric:
         self._columns = [ColumnReadout(spec, index, seed=seed, effects=effects) for index in range(spec.tiles)]
         self._rows = RowDrivers(spec, seed=seed, effects=effects)
         self._samples = np.zeros((spec.tiles, spec.rows + 1, spec.columns), dtype=np.int64)
+        self._stages = [
+            AnalogStage(spec, index, readout, seed=seed, effects=effects) for index, readout in enumerate(self._columns)
+        ]
+        self._passes = np.zeros((spec.tiles, spec.columns), dtype=np.int64)
         self.time_ns = dict.fromkeys(Cause, 0)
         self.energy_fj = dict.fromkeys(Cause, 0)
         self.now_ns = 0
@@ -63,14 +81,22 @@ class Fabric:
     def select(self, tile: int, row: int, rows: int, tia_range: int) -> None:
         """Switches word lines row..row+rows-1 of a tile on, all others off, and sets its TIA range. Switching takes no fabric time."""
         self._tile, self._row, self._row_count, self._range = tile, row, rows, tia_range
+        self._route: Sequence[Stage] = ()
+
+    def route(self, stages: Sequence[Stage]) -> None:
+        """Chains tiles: `drive` drives all rows of the first, `sample` converts the last. At least two stages, no tile twice."""
+        first = stages[0]
+        self.select(first.tile, 0, self.spec.rows, first.tia_range)
+        self._route = tuple(stages)
 
     def quiet_ns(self, tile: int) -> int:
         """Time until the tile's conductances may next change on their own."""
         return self.tiles[tile].next_epoch_ns - self.now_ns
 
-    def drive_ns(self, columns: int) -> int:
-        """Duration of one drive and the conversion of the first `columns` columns."""
-        return self.spec.settle_ns + self._slots(np.arange(columns)) * self.spec.column_adc.conversion_ns
+    def drive_ns(self, columns: int, stages: int = 1) -> int:
+        """Duration of one drive through `stages` tiles and of the conversion of the first `columns` columns."""
+        settle_ns = self.spec.settle_ns + (stages - 1) * self.spec.afe.stage_settle_ns
+        return settle_ns + self._slots(np.arange(columns)) * self.spec.column_adc.conversion_ns
 
     def drive(self, codes: NDArray[Any]) -> None:
         """Row codes (n, rows) for the selected rows: n drives in turn, each of which `sample` then converts.
@@ -96,9 +122,35 @@ class Fabric:
         weight = np.rint(watts_per_code2 * (1e-9 * FJ_PER_J * (1 << ENERGY_BITS))).astype(np.int64)
         self._load: Integers = (codes.astype(np.int64) ** 2) @ weight  # fJ per ns, shifted by ENERGY_BITS; one a drive
         settle_ns = self.spec.settle_ns
+        if self._route:
+            self._pass_stages()
+            settle_ns += (len(self._route) - 1) * self.spec.afe.stage_settle_ns
         self._spend_time(Cause.ROW_DAC, len(codes) * settle_ns)
         self._spend_static(len(codes) * settle_ns)
         self._spend_array(settle_ns)
+
+    def _pass_stages(self) -> None:
+        """Takes the first tile's currents through the route; afterwards the last tile is the one that `sample` converts."""
+        for stage, following in pairwise(self._route):
+            counts = self._passes[stage.tile]
+            keys = counts + np.arange(len(self._current))[:, None]
+            pair_v = self._stages[stage.tile].volts(
+                self._current, self._variance, stage.tia_range, stage.attenuator, stage.relu, keys
+            )
+            counts += len(self._current)
+            volts = np.zeros((len(pair_v), self.spec.rows))
+            wired = min(self.spec.pairs, self.spec.rows)
+            volts[:, :wired] = pair_v[:, :wired]
+            if following.level is not None:
+                bias_row = self.spec.rows - 1
+                volts[:, bias_row] = self._rows.volts(np.array([[following.level]]), bias_row)[:, 0]
+            tile = self.tiles[following.tile]
+            tile.update(self.now_ns)
+            transfer, variance = tile.transfer(0, self.spec.rows)
+            self._current, self._variance = volts @ transfer, (volts * volts) @ variance
+            watts = (volts * volts) @ tile.row_conductance(0, self.spec.rows)
+            self._load += np.rint(watts * (1e-9 * FJ_PER_J * (1 << ENERGY_BITS))).astype(np.int64)
+            self._tile, self._range = following.tile, following.tia_range
 
     def sample(self, columns: NDArray[Any]) -> tuple[Integers, int]:
         """Raw signed codes (n, len(columns)) of the last `drive`, and how many samples saturated."""
@@ -161,6 +213,7 @@ class Fabric:
             f"tile{index}_{key}": np.asarray(getattr(tile, key)) for index, tile in enumerate(self.tiles) for key in CELL_STATE
         }
         arrays["samples"] = self._samples
+        arrays["passes"] = self._passes
         arrays["time_ns"] = np.array([self.time_ns[cause] for cause in Cause], dtype=np.int64)
         arrays["energy_fj"] = np.array([self.energy_fj[cause] for cause in Cause], dtype=np.int64)
         return arrays
@@ -176,6 +229,7 @@ class Fabric:
                 setattr(tile, key, int(value) if value.ndim == 0 else value.copy())
             tile.forget()
         self._samples = arrays["samples"].copy()
+        self._passes = arrays["passes"].copy()
         for cause in Cause:
             self.time_ns[cause] = int(arrays["time_ns"][cause])
             self.energy_fj[cause] = int(arrays["energy_fj"][cause])

@@ -54,6 +54,7 @@ class Stream(IntEnum):
     ADC_NOISE = 23
     RELU_OFFSET = 24
     RAIL = 25
+    STAGE_NOISE = 26
 
 
 _MASK = (1 << 64) - 1

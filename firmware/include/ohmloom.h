@@ -77,6 +77,7 @@
 #define OHMLOOM_COMMAND_MEM_READ 0x06u /* reads bytes of a memory */
 #define OHMLOOM_COMMAND_RATE 0x07u /* changes the line rate after this answer; provisional until a good frame arrives at the new rate */
 #define OHMLOOM_COMMAND_MVM 0x10u /* multiplies vectors of row codes by one tile; answers raw signed column codes */
+#define OHMLOOM_COMMAND_ROUTE 0x12u /* chains tiles with no converter between them for MVMs on the first tile of the route; no stages: none */
 #define OHMLOOM_COMMAND_INFER 0x11u /* runs the loaded network on vectors of input codes */
 #define OHMLOOM_COMMAND_PROGRAM 0x20u /* write-verifies one row: cells with tolerance 0 are left alone */
 #define OHMLOOM_COMMAND_READ 0x21u /* reads rows one at a time at the verify voltage; corrected codes */
@@ -149,6 +150,8 @@
 #define OHMLOOM_STEP_FLAG_LAST 2
 #define OHMLOOM_STEP_FLAG_RELU 4
 #define OHMLOOM_STEP_FLAG_OUTPUT 8
+#define OHMLOOM_STEP_FLAG_ANALOG 16
+#define OHMLOOM_STEP_FLAG_LEVEL 32
 
 /* HELLO payloads */
 #define OHMLOOM_HELLO_REQUEST_SESSION_OFFSET 0u /* u32 random number of the connection */
@@ -205,6 +208,16 @@
 #define OHMLOOM_MVM_REQUEST_CODES_OFFSET 4u /* i12[] count x rows row codes */
 #define OHMLOOM_MVM_ANSWER_SATURATED_OFFSET 0u /* u16 column samples at a converter's end */
 #define OHMLOOM_MVM_ANSWER_CODES_OFFSET 2u /* i12[] count x columns */
+
+/* ROUTE payloads */
+#define OHMLOOM_ROUTE_REQUEST_STAGES_OFFSET 0u /* {u8 tile, u8 range, u8 attenuator, u8 relu, u8 bias, i16 level}[] in order: TIA range, attenuator and rectifier behind the tile, bias row on or off and its row code */
+#define OHMLOOM_ROUTE_REQUEST_STAGES_TILE_OFFSET 0u /* u8 */
+#define OHMLOOM_ROUTE_REQUEST_STAGES_RANGE_OFFSET 1u /* u8 */
+#define OHMLOOM_ROUTE_REQUEST_STAGES_ATTENUATOR_OFFSET 2u /* u8 */
+#define OHMLOOM_ROUTE_REQUEST_STAGES_RELU_OFFSET 3u /* u8 */
+#define OHMLOOM_ROUTE_REQUEST_STAGES_BIAS_OFFSET 4u /* u8 */
+#define OHMLOOM_ROUTE_REQUEST_STAGES_LEVEL_OFFSET 5u /* i16 */
+#define OHMLOOM_ROUTE_REQUEST_STAGES_BYTES 7u
 
 /* INFER payloads */
 #define OHMLOOM_INFER_REQUEST_COUNT_OFFSET 0u /* u16 vectors */
@@ -332,7 +345,7 @@
 #define OHMLOOM_STEP_BIAS_OFFSET 20u /* u16 */
 #define OHMLOOM_STEP_SCALE_OFFSET 22u /* u16 */
 #define OHMLOOM_STEP_WIDTH_OFFSET 24u /* u16 */
-#define OHMLOOM_STEP_RESERVED_OFFSET 26u /* u16 */
+#define OHMLOOM_STEP_LEVEL_OFFSET 26u /* i16 */
 #define OHMLOOM_STEP_BYTES 28u
 
 /* Record CORRECTION */

@@ -55,15 +55,21 @@ def test_other_classification(noise):
 @pytest.mark.parametrize("noise", [None, NOISE])
 @pytest.mark.parametrize(
     ("data", "floor"),
-    # scikit-learn's MLPRegressor of this size, run to convergence: 0.39 and 0.93 (means of five splits).
-    [(load_diabetes(return_X_y=True), 0.30), (make_friedman1(600, random_state=0), 0.93)],
+    # Means of five splits, where scikit-learn's MLPRegressor with (32,) hidden units has 0.39 and 0.93.
+    [(load_diabetes(return_X_y=True), 0.36), (make_friedman1(600, random_state=0), 0.93)],
     ids=["diabetes", "friedman"],
 )
 def test_regression(data, floor, noise):
-    X_train, X_test, y_train, y_test = split(*data)
-    model = train_mlp(X_train, y_train, task="regression", noise=noise)
-    assert r2_score(y_test, model.predict(X_test)) >= floor
-    assert r2_score(y_test, NOISE.perturb(model, np.random.default_rng(0)).predict(X_test)) >= floor - 0.05
+    software, chip = [], []
+    for seed in range(5):
+        X_train, X_test, y_train, y_test = split(*data, seed)
+        model = train_mlp(X_train, y_train, task="regression", noise=noise, seed=seed)
+        software.append(r2_score(y_test, model.predict(X_test)))
+        programmed = NOISE.perturb(model, np.random.default_rng(seed))
+        chip.append(r2_score(y_test, programmed.predict(X_test)))
+    assert np.mean(software) >= floor
+    if noise is not None:
+        assert np.mean(chip) >= np.mean(software) - 0.02
 
 
 def test_a_seed_gives_one_model():

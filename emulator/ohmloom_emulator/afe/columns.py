@@ -30,8 +30,8 @@ class ColumnReadout:
         tia, converter = float(Effect.TIA in effects), float(Effect.ADC in effects)
         self._tile, self._seed = tile, seed
         gain = 1.0 + tia * afe.tia_gain_sigma * normal(seed, Stream.TIA_GAIN, tile, ranges, columns)
-        self._offset = tia * afe.tia_offset_sigma_lsb * normal(seed, Stream.TIA_OFFSET, tile, columns)
-        self._codes_per_ampere = np.asarray(afe.tia_ohm)[:, None] * gain / adc.lsb_v
+        self.offset = tia * afe.tia_offset_sigma_lsb * normal(seed, Stream.TIA_OFFSET, tile, columns)
+        self.codes_per_ampere = np.asarray(afe.tia_ohm)[:, None] * gain / adc.lsb_v
         self._middle = afe.vmid_v / adc.lsb_v
         self._top = (1 << adc.bits) - 1
         self._zero = 1 << (adc.bits - 1)
@@ -46,9 +46,9 @@ class ColumnReadout:
         current (A) and variance (A**2), shape (n, columns), belong to `columns`; `row` and `counts` (n, columns) key the noise: how often the
         column has been sampled with the word lines from `row` on.
         """
-        scale = self._codes_per_ampere[tia_range, columns]
+        scale = self.codes_per_ampere[tia_range, columns]
         codes = np.rint(current * (1 / CURRENT_GRID_A)) * (CURRENT_GRID_A * scale)
-        codes = codes + self._offset[columns]
+        codes = codes + self.offset[columns]
         if self._noisy:
             grid = CURRENT_GRID_A**2
             spread = np.sqrt(np.rint(variance * (1 / grid)) * (grid * scale * scale) + self._noise_variance)

@@ -15,14 +15,14 @@ from ohmloom.spec import registers
 from ohmloom.spec.arithmetic import to_codes
 from ohmloom.spec.commands import (
     ADVANCE, ANSWER, CALIBRATE, COMMANDS, ERROR_LAYOUT, FORM, INFER, INFO, IV, MEM_READ, MEM_WRITE, MVM, PROGRAM, PULSE, READ,
-    READ_REGISTERS, SELFTEST, SERVICE, TYPE_ERROR, WRITE_REGISTERS, Cause, Command, ErrorCode, EventKind, Polarity,
+    READ_REGISTERS, ROUTE, SELFTEST, SERVICE, TYPE_ERROR, WRITE_REGISTERS, Cause, Command, ErrorCode, EventKind, Polarity,
 )
 from ohmloom.spec.layout import PayloadError
 from ohmloom_emulator.controller.memories import Memories, Refusal
 from ohmloom_emulator.controller.sequencer import Sequencer
 from ohmloom_emulator.controller.upkeep import Upkeep
 from ohmloom_emulator.controller.write_verify import RowReport, WriteVerify
-from ohmloom_emulator.fabric import Fabric
+from ohmloom_emulator.fabric import Fabric, Stage
 
 Values = dict[str, Any]
 MAX_EVENTS = 64
@@ -41,6 +41,7 @@ class Controller:
         self._engine = WriteVerify(fabric, self.memories)
         self._upkeep = Upkeep(fabric, self.memories)
         self._armed = False
+        self._route: list[Stage] = []
         self._trip_cause = 0
         self._scratch = 0
         self._saturations = 0
@@ -48,7 +49,7 @@ class Controller:
         self._event_count = 0
         self._handlers: dict[int, Callable[[Values], Values]] = {
             INFO.code: self._info, READ_REGISTERS.code: self._read_registers, WRITE_REGISTERS.code: self._write_registers,
-            MEM_WRITE.code: self._mem_write, MEM_READ.code: self._mem_read, MVM.code: self._mvm, INFER.code: self._infer,
+            MEM_WRITE.code: self._mem_write, MEM_READ.code: self._mem_read, MVM.code: self._mvm, ROUTE.code: self._route_tiles, INFER.code: self._infer,
             PROGRAM.code: self._program, READ.code: self._read, PULSE.code: self._pulse, FORM.code: self._form, IV.code: self._iv,
             CALIBRATE.code: self._calibrate, SELFTEST.code: self._selftest, SERVICE.code: self._service, ADVANCE.code: self._advance,
         }
@@ -163,8 +164,27 @@ class Controller:
         _within(values["range"], len(self.spec.afe.tia_ohm))
         codes = self._check_codes(values["codes"], self.spec.rows, count)
         self._check_answer(MVM, count * self.spec.columns, 12)
-        raw = self._sequencer.multiply(tile, values["range"], codes)
+        route = self._route if self._route and self._route[0].tile == tile else []
+        raw = self._sequencer.multiply(tile, values["range"], codes, route)
         return {"saturated": self._take_saturated(), "codes": raw}
+
+    def _route_tiles(self, values: Values) -> Values:
+        rows = values["stages"]
+        if len(rows) == 1:
+            raise Refusal(ErrorCode.BAD_VALUE, 1)
+        stages = []
+        for row in rows:
+            _within(int(row["tile"]), self.spec.tiles)
+            _within(int(row["range"]), len(self.spec.afe.tia_ohm))
+            _within(int(row["attenuator"]), len(self.spec.afe.attenuations))
+            if abs(int(row["level"])) > self.spec.read_clamp:
+                raise Refusal(ErrorCode.BAD_CODE, int(row["level"]))
+            level = int(row["level"]) if row["bias"] else None
+            stages.append(Stage(int(row["tile"]), int(row["range"]), int(row["attenuator"]), bool(row["relu"]), level))
+        if len({stage.tile for stage in stages}) < len(stages):  # a tile cannot drive itself
+            raise Refusal(ErrorCode.BAD_VALUE, len(stages))
+        self._route = stages
+        return {}
 
     def _infer(self, values: Values) -> Values:
         network = self.memories.network

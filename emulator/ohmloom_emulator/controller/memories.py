@@ -34,6 +34,12 @@ class Network:
     inputs: int
     outputs: int
 
+    @property
+    def runs(self) -> list[NDArray[Any]]:
+        """Steps that are one drive each: analog ones with the converting step behind them."""
+        ends = np.flatnonzero((self.steps["flags"] & StepFlag.ANALOG) == 0) + 1
+        return np.split(self.steps, ends[:-1])
+
 
 class Memories:
     """NETWORK, BIAS, CORRECTION, POLICY and NOTES as bytes, kept over power cycles, with typed views."""
@@ -126,9 +132,13 @@ class Memories:
             raise Refusal(ErrorCode.NO_NETWORK)
         steps = np.frombuffer(body, dtype=STEP_DTYPE)
         spec = self._spec
-        if any(not _step_fits(step, spec) for step in steps) or not steps[-1]["flags"] & StepFlag.OUTPUT:
+        last = int(steps[-1]["flags"])
+        if any(not _step_fits(step, spec) for step in steps) or not last & StepFlag.OUTPUT or last & StepFlag.ANALOG:
             raise Refusal(ErrorCode.NO_NETWORK)
-        return Network(steps, int(header["inputs"]), int(header["outputs"]))
+        network = Network(steps, int(header["inputs"]), int(header["outputs"]))
+        if any(len(set(run["tile"])) < len(run) for run in network.runs):  # a tile cannot drive itself
+            raise Refusal(ErrorCode.NO_NETWORK)
+        return network
 
 
 def _step_fits(step: Any, spec: ChipSpec) -> bool:
@@ -138,5 +148,6 @@ def _step_fits(step: Any, spec: ChipSpec) -> bool:
         step["tile"] < spec.tiles and step["range"] < len(spec.afe.tia_ohm) and rows >= 1 and pairs >= 1
         and row + rows <= spec.rows and pair + pairs <= spec.pairs and inputs >= 1 and outputs >= 1
         and first_input + inputs <= MAX_WIDTH and output + outputs <= width <= MAX_WIDTH
-        and int(step["bias"]) + width <= MAX_BIASES and 1 <= step["shift"] <= 47
+        and int(step["bias"]) + width <= MAX_BIASES and abs(int(step["level"])) <= spec.read_clamp
+        and (step["shift"] < len(spec.afe.attenuations) if step["flags"] & StepFlag.ANALOG else 1 <= step["shift"] <= 47)
     )

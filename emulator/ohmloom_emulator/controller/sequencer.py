@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from ohmloom.spec.arithmetic import OUTPUT_MAX, correct, requantise
 from ohmloom.spec.network import StepFlag
 from ohmloom_emulator.controller.memories import Memories, Network
-from ohmloom_emulator.fabric import Fabric, Integers
+from ohmloom_emulator.fabric import Fabric, Integers, Stage
 
 
 class Lane:
@@ -30,17 +31,23 @@ class Sequencer:
         self.saturated = 0
         self.drives = 0
 
-    def multiply(self, tile: int, tia_range: int, codes: Integers) -> Integers:
-        """Raw column codes (n, columns) of row codes (n, rows) on the whole tile."""
+    def multiply(self, tile: int, tia_range: int, codes: Integers, route: Sequence[Stage] = ()) -> Integers:
+        """Raw column codes (n, columns) of row codes (n, rows) on a whole tile, or of the last tile of a route."""
         fabric = self._fabric
-        fabric.select(tile, 0, fabric.spec.rows, tia_range)
-        together = len(codes) * fabric.drive_ns(fabric.spec.columns) < fabric.quiet_ns(tile)
+        if route:
+            fabric.route(route)
+        else:
+            fabric.select(tile, 0, fabric.spec.rows, tia_range)
+        tiles = [stage.tile for stage in route] or [tile]
+        together = self._is_quiet(tiles, len(codes) * fabric.drive_ns(fabric.spec.columns, len(tiles)))
         batches = [codes] if together else [codes[index : index + 1] for index in range(len(codes))]
         return np.concatenate([self._convert(batch, self._all_columns) for batch in batches])
 
     def infer(self, network: Network, codes: Integers) -> Integers:
         """Outputs (n, outputs) of input codes (n, inputs)."""
-        if self._is_quiet(network, len(codes)):
+        tiles = [int(tile) for tile in np.unique(network.steps["tile"])]
+        longest_ns = len(network.steps) * self._fabric.drive_ns(self._fabric.spec.columns)
+        if self._is_quiet(tiles, len(codes) * longest_ns):
             groups = [[Lane(codes)]]
         else:
             # An epoch comes up: walk vector by vector, in the interleaved order of the hardware.
@@ -48,21 +55,21 @@ class Sequencer:
                 [Lane(codes[index : index + 1]) for index in range(pair, min(pair + 2, len(codes)))] for pair in range(0, len(codes), 2)
             ]
         for lanes in groups:
-            for step in network.steps:
+            for run in network.runs:
                 for lane in lanes:
-                    self._step(step, lane)
+                    self._step(run, lane)
         return np.concatenate([lane.codes for lanes in groups for lane in lanes])
 
-    def _step(self, step: Any, lane: Lane) -> None:
+    def _step(self, run: NDArray[Any], lane: Lane) -> None:
+        """One drive: a digital step, or analog ones and the step that converts behind them."""
+        step = run[-1]
         flags = int(step["flags"])
-        row, rows, pair, pairs = (int(step[key]) for key in ("row", "rows", "pair", "pairs"))
+        pair, pairs = int(step["pair"]), int(step["pairs"])
         tile, tia_range, output, outputs = (int(step[key]) for key in ("tile", "range", "output", "outputs"))
         if flags & StepFlag.FIRST:
             lane.sums = np.zeros((len(lane.codes), int(step["width"])), dtype=np.int64)
         columns = np.arange(2 * pair, 2 * (pair + pairs))
-        self._fabric.select(tile, row, rows, tia_range)
-        inputs = int(step["input"]) + np.arange(rows) % int(step["inputs"])
-        raw = self._convert(lane.codes[:, inputs], columns)
+        raw = self._convert(self._drive_codes(run, lane.codes), columns)
         correction = self._memories.correction[tile, tia_range, columns]
         corrected = correct(raw, correction["offset"], correction["gain"])
         differences = corrected[:, 0::2] - corrected[:, 1::2]
@@ -84,8 +91,31 @@ class Sequencer:
         self.drives += len(codes)
         return raw
 
-    def _is_quiet(self, network: Network, count: int) -> bool:
-        """Whether no epoch of any tile falls into `count` vectors."""
-        fabric = self._fabric
-        duration_ns = count * len(network.steps) * fabric.drive_ns(fabric.spec.columns)
-        return all(fabric.quiet_ns(int(tile)) > duration_ns for tile in np.unique(network.steps["tile"]))
+    def _drive_codes(self, run: NDArray[Any], codes: Integers) -> Integers:
+        """Selects what a run drives; returns the row codes (n, selected rows) of its inputs (n, inputs of the layer)."""
+        first = run[0]
+        row, rows = int(first["row"]), int(first["rows"])
+        driven = codes[:, int(first["input"]) + np.arange(rows) % int(first["inputs"])]
+        if len(run) == 1:
+            self._fabric.select(int(first["tile"]), row, rows, int(first["range"]))
+            return driven
+        self._fabric.route([stage_of(step) for step in run])
+        whole = np.zeros((len(codes), self._fabric.spec.rows), dtype=np.int64)
+        whole[:, row : row + rows] = driven
+        if int(first["flags"]) & StepFlag.LEVEL:
+            whole[:, -1] = first["level"]
+        return whole
+
+    def _is_quiet(self, tiles: Sequence[int], duration_ns: int) -> bool:
+        """Whether no epoch of these tiles comes within the time."""
+        return all(self._fabric.quiet_ns(tile) > duration_ns for tile in tiles)
+
+
+def stage_of(step: Any) -> Stage:
+    """The route's stage that a network step stands for."""
+    flags = int(step["flags"])
+    analog = bool(flags & StepFlag.ANALOG)
+    return Stage(
+        int(step["tile"]), int(step["range"]), int(step["shift"]) if analog else 0, analog and bool(flags & StepFlag.RELU),
+        int(step["level"]) if flags & StepFlag.LEVEL else None,
+    )

@@ -23,13 +23,16 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[obj
     from rich.table import Table
 
     lines = [list(row) for row in rows]
-    table = Table(title=title or None, title_justify="left")
+    table = Table()
     for index, heading in enumerate(headings):
         numeric = bool(lines) and all(isinstance(line[index], int | float) for line in lines)
         table.add_column(heading, justify="right" if numeric else "left")
     for line in lines:
         table.add_row(*(f"{value:.6g}" if isinstance(value, float) else escape(str(value)) for value in line))
-    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+    if title:  # as a line of its own: rich breaks a title to the table's width
+        console.print(escape(title), highlight=False)
+    console.print(table)
 
 
 def print_json(value: Any) -> None:

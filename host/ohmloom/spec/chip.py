@@ -115,6 +115,9 @@ class Afe(_Section):
     tia_noise_sigma_v: NonNegative
     tia_power_w: NonNegative
     reference_ohm: Positive
+    attenuations: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=16, strict=False)]  # TOML gives a list
+    relu_knee_v: NonNegative
+    stage_settle_ns: Annotated[int, Field(ge=0)]
 
 
 class Limits(_Section):

@@ -162,6 +162,13 @@ MVM = Command(
     ), Array("codes", "i12", "count x rows row codes")),
     Layout((("saturated", "u16", "column samples at a converter's end"),), Array("codes", "i12", "count x columns")),
 )
+ROUTE = Command(
+    0x12, "ROUTE", "gateware", "chains tiles with no converter between them for MVMs on the first tile of the route; no stages: none",
+    Layout((), Array("stages", (
+        ("tile", "u8"), ("range", "u8"), ("attenuator", "u8"), ("relu", "u8"), ("bias", "u8"), ("level", "i16"),
+    ), "in order: TIA range, attenuator and rectifier behind the tile, bias row on or off and its row code")),
+    Layout(),
+)
 INFER = Command(
     0x11, "INFER", "gateware", "runs the loaded network on vectors of input codes",
     Layout((("count", "u16", "vectors"),), Array("codes", "i12", "count x inputs")),
@@ -222,7 +229,7 @@ ADVANCE = Command(
 COMMANDS: dict[int, Command] = {
     command.code: command
     for command in (
-        HELLO, INFO, READ_REGISTERS, WRITE_REGISTERS, MEM_WRITE, MEM_READ, RATE, MVM, INFER,
+        HELLO, INFO, READ_REGISTERS, WRITE_REGISTERS, MEM_WRITE, MEM_READ, RATE, MVM, ROUTE, INFER,
         PROGRAM, READ, PULSE, FORM, IV, CALIBRATE, SELFTEST, SERVICE, ADVANCE,
     )
 }

@@ -56,7 +56,7 @@ class Network:
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        """sizes: inputs, hidden layers, outputs. input_power: mean square of an input, so that layer 0 starts at rms 1."""
+        """sizes: inputs, hidden layers, outputs. input_power: mean square of an input; layer 0 then starts at rms 1."""
         self.noise = noise
         self.shapes = list(pairwise(sizes))
         self.ends = np.cumsum([n_in * n_out for n_in, n_out in self.shapes])
