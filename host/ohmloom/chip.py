@@ -375,6 +375,16 @@ class Chip:
         tiles = range(self.spec.tiles) if tile is None else [self._tile(tile)]
         return [self._session.request(CALIBRATE, tile=index) for index in tiles]
 
+    @property
+    def correction(self) -> NDArray[Any]:
+        """Offset and gain corrections in force, CORRECTION_DTYPE records (tiles, ranges, columns); calibrates tiles that never were."""
+        spec = self.spec
+        for tile in range(spec.tiles):
+            self._calibrate_once(tile)
+        shape = (spec.tiles, len(spec.afe.tia_ohm), spec.columns)
+        content = self._read_memory(Memory.CORRECTION, int(np.prod(shape)) * CORRECTION_DTYPE.itemsize)
+        return np.frombuffer(content, CORRECTION_DTYPE).reshape(shape)
+
     def selftest(self) -> list[tuple[Finding, int, int, int]]:
         """(finding, tile, column, value) of everything that is wrong; an empty list is good."""
         rows = self._session.request(SELFTEST)["findings"]

@@ -22,8 +22,8 @@ Floats = NDArray[np.float64]
 # For `sklearn.utils.estimator_checks.check_estimator(..., expected_failed_checks=...)`.
 EXPECTED_FAILED_CHECKS = {
     "check_classifiers_train": (
-        "wants predict to agree with predict_proba for every sample, but each call reads the cells anew, with new noise: "
-        "a sample between two classes may change sides"
+        "wants predict to agree with predict_proba for every sample, but each call reads the cells anew, with new "
+        "noise: a sample between two classes may change sides"
     )
 }
 

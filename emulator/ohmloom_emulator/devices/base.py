@@ -62,6 +62,11 @@ class CompactCell(ABC):
             raise ValueError("conductance needs a voltage other than 0 V")
         return self._current(self._states(state), v) / v
 
+    def rate(self, state: ArrayLike, volts: ArrayLike, temperature_k: ArrayLike = 300.0) -> FloatArray:
+        """The state's change, a second, with `volts` across the cell."""
+        temperature = _positive("temperature_k", temperature_k)
+        return self._rate(self._states(state), _finite("volts", volts), temperature)
+
     def state_of(self, conductance: ArrayLike) -> FloatArray:
         """The state with this conductance (siemens) at the read voltage.
 

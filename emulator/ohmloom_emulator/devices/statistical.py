@@ -35,36 +35,17 @@ from functools import cached_property
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from ..rng import Stream, normal, uniform
+from .interface import Devices, Keys, Reals, stuck_kinds
+from .interface import FloatArray as Floats
 
 __all__ = ["Devices", "Statistical"]
 
-Floats = NDArray[np.float64]
-Reals = float | Floats  # a scalar or an array: all broadcast
-Keys = int | NDArray[np.integer]
-
 _DAY_S = 86400.0
 _LN10 = log(10.0)
-
-
-@dataclass(frozen=True)
-class Devices:
-    """What differs from cell to cell for good: arrays of one shape. Index it as an array."""
-
-    stuck: NDArray[np.int8]  # 0 works, 1 stuck low, 2 stuck high, 3 stuck between
-    initial_siemens: Floats  # as fabricated
-    forming_v: Floats  # forms at this amplitude in a 1 ms pulse
-    set_v: Floats  # offset of the SET threshold
-    reset_v: Floats  # offset of the RESET threshold
-    max_scale: Floats  # factor on every limit of SET and on the formed conductance
-    min_siemens: Floats  # RESET ends here
-    cycle_v: Floats  # standard deviation of the threshold from pulse to pulse
-
-    def __getitem__(self, index: object) -> Devices:
-        return Devices(*(getattr(self, field.name)[index] for field in fields(self)))
+_BOLTZMANN_EV_PER_K = 8.617333262e-5
 
 
 @dataclass(frozen=True)
@@ -104,6 +85,9 @@ class Statistical:
     relaxation_2days_usiemens: tuple[float, ...] = (0.782, 20.274, -43.507, 37.062, -11.934)
     relaxation_verify_siemens: float = 1e-6  # half width of the uniform verify error within those polynomials
     relaxation_tail: float = 0.5  # 0 is normal; 0.5 has an excess kurtosis of 1.5
+    # Retention of HfOx cells has the activation energy of their switching (doi 10.1016/j.mee.2017.04.032): here RESET's
+    # at its threshold, 2.0 V x 0.30 eV/V + kT ln(1e13 Hz x 1 us).
+    relaxation_activation_ev: float = 1.0
     # Reading.
     read_noise: float = 0.01  # relative, at 40 uS
     read_noise_exponent: float = 0.47  # of the absolute noise in g: 3 % at 5 uS
@@ -134,9 +118,7 @@ class Statistical:
         `stuck` overrides `stuck_fraction`; `ideal` leaves out every spread, fault and noise from pulse to pulse.
         Raises ValueError for a fraction outside 0..1.
         """
-        fraction = self.stuck_fraction if stuck is None else stuck
-        if not 0.0 <= fraction <= 1.0:
-            raise ValueError(f"the stuck fraction is within 0..1, not {fraction}")
+        kind = stuck_kinds(seed, tile, rows, columns, self.stuck_fraction if stuck is None else stuck)
 
         def spread(stream: Stream) -> Floats:
             z = normal(seed, stream, tile, rows, columns)
@@ -146,9 +128,6 @@ class Statistical:
         min_siemens = np.maximum(
             self.min_siemens * np.exp(self.min_spread * spread(Stream.MIN_CONDUCTANCE)), self.formed_siemens
         )
-        draw = uniform(seed, Stream.STUCK, tile, rows, columns)
-        kind = np.where((draw < fraction), np.int8(1) + (3.0 * draw / max(fraction, 1e-300)), 0)
-        kind = kind.astype(np.int8)
         low, high = np.log(self.virgin_siemens)
         virgin = np.exp(low + (high - low) * (0.5 if ideal else uniform(seed, Stream.VIRGIN, tile, rows, columns)))
         between = self.max_siemens * uniform(seed, Stream.STUCK_LEVEL, tile, rows, columns)
@@ -221,15 +200,19 @@ class Statistical:
             result = np.where(virgin, np.where(forms, formed, g), result)
         return np.where((cell.stuck == 0) & (volts != 0.0), result, g)
 
-    def relaxed(self, g_written: Reals, age_s: Reals, z: Reals, *, device: Devices | None = None) -> Floats:
+    def relaxed(
+        self, g_written: Reals, age_s: Reals, z: Reals, *, device: Devices | None = None, temperature_k: float = 300.0
+    ) -> Floats:
         """Conductance in siemens `age_s` after the last write, which left `g_written`; z standard normal a write.
 
         A pure function, so that the times of evaluation do not matter. The variance is linear in log t through the
         fitted curves at 1 s, 1 day and 2 days, below 1 s with the slope of the first interval down to 0, and above
         2 days with the mean slope from 1 s on (the last interval is too short to extrapolate from). Virgin and stuck
-        cells do not relax.
+        cells do not relax. The published curves hold at 300 K; at other temperatures time runs faster or slower by the
+        Arrhenius factor of `relaxation_activation_ev`.
         """
         g = np.asarray(g_written, dtype=np.float64)
+        age_s = age_s * np.exp(self.relaxation_activation_ev / _BOLTZMANN_EV_PER_K * (1 / 300.0 - 1 / temperature_k))
         variance = np.maximum(self._relaxation_variance(g, age_s), 1e-60)
         sigma = 1e-6 * np.sqrt(variance)
         floor = self.formed_siemens
@@ -254,6 +237,18 @@ class Statistical:
         argument = self.sinh_per_v * np.abs(np.asarray(volts, dtype=np.float64)) + 1e-9
         warm = 1.0 + self.temperature_coefficient_per_k * (np.asarray(temperature_k) - 300.0)
         return np.asarray(state * warm * np.sinh(argument) / argument)
+
+    def limits_siemens(self, device: Devices) -> tuple[Floats, Floats]:
+        """Where RESET ends and SET does, of each cell."""
+        return device.min_siemens, self.max_siemens * device.max_scale
+
+    def gate_limit_a(self, gate_v: float) -> float:
+        """Infinite: here the gate limits the conductance, within `pulse`."""
+        return np.inf
+
+    def read_stress(self, volts: Reals) -> Floats:
+        """0: the pulses' law, one decade of time for each `time_decade_v`, does not reach down to read voltages."""
+        return np.zeros_like(np.asarray(volts, dtype=np.float64))
 
     def _time_gain_v(self, seconds: Reals, temperature_k: Reals, reference_s: float) -> Floats:
         """What a pulse's width and temperature are worth in volts, relative to `reference_s` at 300 K.

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ohmloom.compiler.analog import map_analog
 from ohmloom.compiler.network import Interface, Network
 from ohmloom.compiler.placement import Block, place
 from ohmloom.errors import ArgumentError
@@ -44,11 +45,16 @@ class _Scaled:
     tia_range: int
 
 
-def compile_model(model: Model | Any, spec: ChipSpec, X_calibration: ArrayLike, *, copies: int | Literal["auto"] = "auto") -> Network:
+def compile_model(
+    model: Model | Any, spec: ChipSpec, X_calibration: ArrayLike, *, copies: int | Literal["auto"] = "auto",
+    mode: Literal["hybrid", "analog"] = "hybrid", correction: NDArray[Any] | None = None,
+) -> Network:
     """Compiles a `Model`, or a fitted scikit-learn MLP, for a chip.
 
     X_calibration: (samples, inputs), typical inputs; they set the scales and ranges. copies: how many cells pairs each weight gets, a
     power of two up to 16, their errors averaging out; "auto" takes as many as fit the chip's tiles, at most 4: more gain little.
+    mode: "hybrid" converts after each layer; "analog" passes analog values from tile to tile and converts only the last layer's, in which case
+    `correction` (see `Chip.correction`) tells the chip's measured offsets and gains, which no controller can take out between tiles.
     Raises ArgumentError when the data do not fit the model, or the model not the chip.
     """
     if not isinstance(model, Model):
@@ -59,6 +65,10 @@ def compile_model(model: Model | Any, spec: ChipSpec, X_calibration: ArrayLike, 
     if not np.isfinite(X).all():
         raise ArgumentError("X_calibration: NaN or infinity")
     _check_controller(model)
+    if mode == "analog":
+        return _compile_analog(model, spec, X, AUTO_COPIES[0] if copies == "auto" else copies, correction)
+    if mode != "hybrid":
+        raise ArgumentError(f"mode: 'hybrid' or 'analog' wanted, given {mode!r}")
     blocks = _place(model, spec, copies)
     notes = [f"{spec.name}: {len(model.layers)} layers on {len({block.tile for block in blocks})} of {spec.tiles} tiles"]
     scaled, activations = [], X
@@ -70,7 +80,7 @@ def compile_model(model: Model | Any, spec: ChipSpec, X_calibration: ArrayLike, 
         activations = activations @ layer.weights + layer.bias
         if layer.activation == "relu":
             activations = np.maximum(activations, 0)
-    output_scale = max(float(np.abs(activations).max()), 1e-12) / (OUTPUT_HEADROOM * OUTPUT_MAX)
+    output_scale = _output_scale(activations)
     steps, biases = _steps(scaled, blocks, output_scale, spec)
     interface = Interface(
         model.inputs, model.outputs, scaled[0].codes_per_input, output_scale, spec.read_clamp, model.task, model.classes
@@ -78,6 +88,30 @@ def compile_model(model: Model | Any, spec: ChipSpec, X_calibration: ArrayLike, 
     return Network(
         spec.name, spec.digest, model, interface, tuple(blocks), _targets(scaled, blocks, spec), steps, biases, tuple(notes)
     )
+
+
+def _compile_analog(model: Model, spec: ChipSpec, X: Floats, copies: int, correction: NDArray[Any] | None) -> Network:
+    mapping = map_analog(model, X, spec, copies, correction)
+    output_scale = _output_scale(model.forward(X, np.float64))
+    steps, biases = mapping.steps(model, output_scale)
+    interface = Interface(
+        model.inputs, model.outputs, mapping.codes_per_input, output_scale, spec.read_clamp, model.task, model.classes
+    )
+    notes = [f"{spec.name}: {len(model.layers)} layers on a route of {len(model.layers)} tiles, no converter between them"]
+    for index, (stage, layer) in enumerate(zip(mapping.stages, model.layers, strict=True)):
+        block, afe = stage.block, spec.afe
+        notes.append(
+            f"layer {index}: {layer.inputs}x{layer.outputs} {layer.activation} on tile {block.tile}; {block.row_copies * block.pair_copies} pair(s) a "
+            f"weight; TIA range {stage.tia_range} ({afe.tia_ohm[stage.tia_range]:g} ohm); "
+            + ("converted" if stage.level is None else f"attenuated to {afe.attenuations[stage.attenuator]:g}, bias row at {stage.level}")
+        )
+    return Network(
+        spec.name, spec.digest, model, interface, tuple(mapping.blocks), mapping.targets(spec), steps, biases, tuple(notes)
+    )
+
+
+def _output_scale(outputs: Floats) -> float:
+    return max(float(np.abs(outputs).max()), 1e-12) / (OUTPUT_HEADROOM * OUTPUT_MAX)
 
 
 def _check_controller(model: Model) -> None:

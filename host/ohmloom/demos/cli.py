@@ -1,4 +1,4 @@
-"""`ohmloom demo ...`"""
+"""`ohmloom demo ...`: one command a demo, with the options that all of them share."""
 
 from __future__ import annotations
 
@@ -7,41 +7,43 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from ohmloom.chip import Progress as Report
-from ohmloom.demos.demo import Demo
-from ohmloom.demos.digits import Digits
-from ohmloom.demos.pipeline import run
-from ohmloom.demos.results import Results
-from ohmloom.errors import Error
+if TYPE_CHECKING:  # what a job needs is imported when one runs: help is quick
+    from ohmloom.chip import Progress
+    from ohmloom.demos.demo import Demo
+    from ohmloom.demos.results import Results
 
 DEFAULT_CHIP = "lab-128x128x4"
 
 app = typer.Typer(no_args_is_help=True)
 
-Endpoint = Annotated[str | None, typer.Option(help="URL of the chip, taken as it is. [default: an emulated chip]")]
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint", "-e", metavar="URL", help="The chip's URL, taken as it is; an emulated chip if not given."
+    ),
+]
 ChipName = Annotated[
     str | None,
-    typer.Option("--chip", help=f"Emulate this chip: a bundled name or a TOML file. [default: {DEFAULT_CHIP}]"),
+    typer.Option("--chip", metavar="NAME", help=f"Emulate this chip, or TOML file; {DEFAULT_CHIP} if not given."),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Picks the emulated chip, the split and the training.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", dir_okay=False, writable=True, help="Write the numbers here.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write the numbers here.")
+]
 ReportFile = Annotated[
     Path | None,
-    typer.Option("--report", dir_okay=False, writable=True, help="Write a self-contained HTML report here."),
+    typer.Option("--report", metavar="FILE", dir_okay=False, help="Write a self-contained HTML report here."),
 ]
 
 
 @app.callback()
 def demos() -> None:
-    """Whole jobs from data to a table: training, forming, programming, inference."""
+    """Run whole jobs, from data to a table: training, forming, programming, inference."""
 
 
 @app.command()
@@ -52,60 +54,71 @@ def digits(
     json_file: JsonFile = None,
     report: ReportFile = None,
 ) -> None:
-    """Handwritten digits on a two-layer network, 64-32-10 where the chip has room for it."""
+    """Classify handwritten digits with a network of 64-32-10, or what the chip has room for."""
+    from ohmloom.demos.digits import Digits
+
     _job(Digits(), endpoint, chip, seed, json_file, report)
 
 
 def _job(
-    demo: Demo, endpoint: str | None, chip: str | None, seed: int, json_file: Path | None, report: Path | None
+    demo: Demo, endpoint: str | None, chip_name: str | None, seed: int, json_file: Path | None, report: Path | None
 ) -> None:
-    if endpoint is not None and chip is not None:
+    if endpoint is not None and chip_name is not None:
         raise typer.BadParameter("--endpoint and --chip exclude each other: an endpoint's URL names its chip")
     for path in (json_file, report):
         if path is not None and not path.absolute().parent.is_dir():
             raise typer.BadParameter(f"{path}: there is no folder {path.absolute().parent}")
-    url = endpoint or f"emu://{quote(chip or DEFAULT_CHIP)}?seed={seed}"
+
+    from ohmloom.cli.connection import line, opened
+    from ohmloom.demos.pipeline import ideal_url, run
+
+    if report is not None:
+        from ohmloom.report import write_report  # before the work, so that a missing library is known at once
+    url = endpoint or f"emu://{quote(chip_name or DEFAULT_CHIP)}?seed={seed}"
     command = shlex.join(["ohmloom", "demo", demo.name, "--endpoint", url, "--seed", str(seed)])
-    try:
-        if report is not None:
-            from ohmloom.report import write_report  # before the work, so that a missing library is known at once
-        with _bars() as bars:
-            results = run(demo, url, seed, bars, command)
-        Console().print(_table(results))
-        if json_file is not None:
-            json_file.write_text(json.dumps(results.to_json(), indent=2) + "\n", "utf-8")
-        if report is not None:
-            write_report(results, report, demo.pictures(results))
-    except (Error, OSError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"ohmloom: {error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from None
+    with opened(url) as chip, _bars() as progress:
+        ideal = ideal_url(url, line.spec or chip.spec.name)
+        results = run(demo, chip, endpoint=url, ideal=ideal, seed=seed, progress=progress, command=command)
+    _print_table(results)
+    if json_file is not None:
+        json_file.write_text(json.dumps(results.to_json(), indent=2, allow_nan=False) + "\n", "utf-8")
+    if report is not None:
+        write_report(results, report, demo.pictures(results))
 
 
 @contextmanager
-def _bars() -> Iterator[Report]:
-    """A bar for each phase; a phase that begins again (the next tile) goes on in its own bar."""
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        tasks: dict[str, tuple[TaskID, int]] = {}  # and what the bar held before the phase began again
+def _bars() -> Iterator[Progress]:
+    """A bar for each phase, on stderr; a phase that begins again, as for each tile, goes on in its bar."""
+    from rich import progress as rich
+    from rich.console import Console
 
-        def report(what: str, done: int, total: int) -> None:
+    columns = (rich.TextColumn("{task.description:<12}"), rich.BarColumn(), rich.MofNCompleteColumn())
+    with rich.Progress(*columns, rich.TimeElapsedColumn(), console=Console(stderr=True)) as bars:
+        tasks: dict[str, rich.TaskID] = {}
+        before: dict[str, int] = {}  # what a bar held when its phase last began
+
+        def show(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = (progress.add_task(what, total=0), 0)
-            task, base = tasks[what]
-            held = progress.tasks[task].total or 0
-            if done == 0 or base + total > held:
-                base = int(progress.tasks[task].completed)
-                tasks[what] = (task, base)
-                progress.update(task, total=base + total)
-            progress.update(task, completed=base + done)
+                tasks[what] = bars.add_task(what, total=0)
+                before[what] = 0
+            elif done == 0:
+                before[what] = int(bars.tasks[tasks[what]].completed)
+            bars.update(tasks[what], completed=before[what] + done, total=before[what] + total)
 
-        yield report
+        yield show
 
 
-def _table(results: Results) -> Table:
-    table = Table(title=f"{results.title} on {results.endpoint}", caption=results.data.note or None)
-    table.add_column("Quantity")
-    table.add_column("Value", justify="right")
+def _print_table(results: Results) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
     for quantity, value in results.rows():
         table.add_row(quantity, value)
-    return table
+    console = Console()
+    console.print(f"{results.title} on {results.endpoint}", highlight=False, markup=False, soft_wrap=True)
+    if results.data.note:
+        console.print(results.data.note, highlight=False, markup=False)
+    console.print(table)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,86 +15,87 @@ from ohmloom.chip import SPEC_SCHEMES, Chip, Progress, connect
 from ohmloom.compiler import Network, compile_model
 from ohmloom.demos.demo import Demo
 from ohmloom.demos.results import Meters, Results
-from ohmloom.spec import ChipSpec
 from ohmloom.train import ChipNoise, train_mlp
 
 AGE_S = 1.0  # between programming and inference: cells relax most in their first second
 READ_SAMPLES = 4
 
 
-def run(demo: Demo, endpoint: str, seed: int, progress: Progress, command: str = "") -> Results:
-    """Runs a demo on an endpoint.
+def run(
+    demo: Demo, chip: Chip, *, endpoint: str, ideal: str, seed: int, progress: Progress, command: str = ""
+) -> Results:
+    """Runs a demo on a chip, and the same network on an ideal one beside it.
 
-    seed: of the data's split and of the training. progress: called as (phase, done, of how many).
+    endpoint: the chip's URL, for the record; ideal: URL of the ideal chip; seed: of the data's split and the training;
+    progress: called as (phase, done, of how many).
     Raises Error when the job cannot be done.
     """
-    with connect(endpoint) as chip:
-        clock = _Clock(chip)
-        data = demo.data(chip.spec, seed)
-        with clock.phase("training"):
-            # Against a single copy's noise, whatever the compiler finds room for: more noise costs no accuracy.
-            model = train_mlp(
-                data.X_train,
-                data.y_train,
-                hidden=data.hidden,
-                noise=ChipNoise.of(chip.spec, AGE_S),
-                seed=seed,
-                progress=lambda done, total, loss: progress("training", done, total),
-            )
-        network = compile_model(model, chip.spec, data.X_train)
-        used = np.isfinite(network.targets)
-        tiles = [tile for tile in range(chip.spec.tiles) if used[tile].any()]
-        with clock.phase("calibration"):
-            for tile in tiles:
-                chip.calibrate(tile)
-        with clock.phase("forming"):
-            formed = [chip.form(tile, used[tile], progress=progress) for tile in tiles]
-        with clock.phase("programming"):
-            report = chip.program(network, progress=progress)
-        after = _read(chip, tiles)
-        if clock.emulated:
-            chip.advance(AGE_S)
-        else:
-            sleep(AGE_S)
-        later = _read(chip, tiles)
-        with clock.phase("inference"):
-            outputs = chip.infer(data.X_test, progress=progress)
-        with clock.phase("ideal chip"):
-            ideal = _ideal(endpoint, chip.spec, network, data.X_test, progress)
-        return Results(
-            demo=demo.name,
-            title=demo.title,
-            command=command,
-            endpoint=endpoint,
-            emulated=clock.emulated,
-            spec=chip.spec,
+    clock = _Clock(chip)
+    data = demo.data(chip.spec, seed)
+    with clock.phase("training"):
+        # Against a single copy's noise, whatever the compiler finds room for: more noise costs no accuracy.
+        model = train_mlp(
+            data.X_train,
+            data.y_train,
+            hidden=data.hidden,
+            noise=ChipNoise.of(chip.spec, AGE_S),
             seed=seed,
-            data=data,
-            model=model,
-            network=network,
-            programming=report,
-            formed=sum(int((tile.converged & (tile.pulses > 0)).sum()) for tile in formed) + report.formed,
-            after=after,
-            later=later,
-            age_s=AGE_S,
-            software=model.predict(data.X_test),
-            chip=model.decide(outputs),
-            ideal=ideal,
-            meters=clock.meters if clock.emulated else None,
-            wall_s=clock.wall_s,
-            link=dict(chip.info()["link"]),
+            progress=lambda done, total, loss: progress("training", done, total),
         )
+    network = compile_model(model, chip.spec, data.X_train)
+    used = np.isfinite(network.targets)
+    tiles = [tile for tile in range(chip.spec.tiles) if used[tile].any()]
+    with clock.phase("calibration"):
+        for tile in tiles:
+            chip.calibrate(tile)
+    with clock.phase("forming"):
+        formed = [chip.form(tile, used[tile], progress=progress) for tile in tiles]
+    with clock.phase("programming"):
+        report = chip.program(network, progress=progress)
+    after = _read(chip, tiles)
+    if clock.emulated:
+        chip.advance(AGE_S)
+    else:
+        sleep(AGE_S)
+    later = _read(chip, tiles)
+    with clock.phase("inference"):
+        outputs = chip.infer(data.X_test, progress=progress)
+    with clock.phase("ideal chip"):
+        ideal_predictions = _predict_ideally(ideal, network, data.X_test, progress)
+    return Results(
+        demo=demo.name,
+        title=demo.title,
+        command=command,
+        endpoint=endpoint,
+        emulated=clock.emulated,
+        spec=chip.spec,
+        seed=seed,
+        data=data,
+        model=model,
+        network=network,
+        programming=report,
+        formed=sum(int((tile.converged & (tile.pulses > 0)).sum()) for tile in formed) + report.formed,
+        after=after,
+        later=later,
+        age_s=AGE_S,
+        software=model.predict(data.X_test),
+        chip=model.decide(outputs),
+        ideal=ideal_predictions,
+        meters=clock.meters if clock.emulated else None,
+        wall_s=clock.wall_s,
+        link=dict(chip.info()["link"]),
+    )
 
 
-def ideal_url(endpoint: str, spec: ChipSpec) -> str:
-    """The emulator of the endpoint's chip without spread, noise, faults and wires."""
+def ideal_url(endpoint: str, chip: str) -> str:
+    """The emulator, without spread, noise, faults and wires, of an endpoint's chip; its name where the URL has none."""
     parts = urlsplit(endpoint)
-    name = (parts.netloc + parts.path).rstrip("/") if parts.scheme in SPEC_SCHEMES else spec.name
+    name = (parts.netloc + parts.path).rstrip("/") if parts.scheme in SPEC_SCHEMES else quote(chip)
     return f"emu://{name}?ideal=1"
 
 
-def _ideal(endpoint: str, spec: ChipSpec, network: Network, X: NDArray[np.float64], progress: Progress) -> NDArray[Any]:
-    with connect(ideal_url(endpoint, spec)) as chip:
+def _predict_ideally(url: str, network: Network, X: NDArray[np.float64], progress: Progress) -> NDArray[Any]:
+    with connect(url) as chip:
         chip.program(network, progress=lambda what, done, total: progress("ideal chip", done, total))
         return chip.predict(X)
 

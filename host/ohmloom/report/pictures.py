@@ -106,7 +106,7 @@ def error_histogram(results: Results) -> tuple[Figure, str]:
     place: Axes = grid[0, 0]
     edges: list[float] = np.arange(-5.125, 5.2, 0.25).tolist()
     shown = [
-        ("at the passing verify", results.programming.conductance, BLUE),
+        ("at the row's last verify", results.programming.conductance, BLUE),
         ("read after programming", results.after, ORANGE),
         (f"read {results.age_s:g} s later", results.later, RED),
     ]
