@@ -229,7 +229,7 @@
 #define OHMLOOM_PROGRAM_REQUEST_TILE_OFFSET 0u /* u8 tile index */
 #define OHMLOOM_PROGRAM_REQUEST_ROW_OFFSET 1u /* u16 row index */
 #define OHMLOOM_PROGRAM_REQUEST_CELLS_OFFSET 3u /* i12[] per column: target verify code, tolerance in codes */
-#define OHMLOOM_PROGRAM_ANSWER_CELLS_OFFSET 0u /* {u8 status, u16 pulses, i16 code}[] per column: CellStatus, pulses applied, last verify code */
+#define OHMLOOM_PROGRAM_ANSWER_CELLS_OFFSET 0u /* {u8 status, u16 pulses, i16 code}[] per column: CellStatus, pulses applied, code at the verify that ended it */
 #define OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET 0u /* u8 */
 #define OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET 1u /* u16 */
 #define OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET 3u /* i16 */
@@ -259,7 +259,7 @@
 #define OHMLOOM_FORM_REQUEST_TILE_OFFSET 0u /* u8 tile index */
 #define OHMLOOM_FORM_REQUEST_ROW_OFFSET 1u /* u16 row index */
 #define OHMLOOM_FORM_REQUEST_MASK_OFFSET 3u /* u8[] one byte a column: 1 = form if not formed */
-#define OHMLOOM_FORM_ANSWER_CELLS_OFFSET 0u /* {u8 status, u16 pulses, i16 code}[] per column: CellStatus, pulses applied, last verify code */
+#define OHMLOOM_FORM_ANSWER_CELLS_OFFSET 0u /* {u8 status, u16 pulses, i16 code}[] per column: CellStatus, pulses applied, code at the verify that ended it */
 #define OHMLOOM_FORM_ANSWER_CELLS_STATUS_OFFSET 0u /* u8 */
 #define OHMLOOM_FORM_ANSWER_CELLS_PULSES_OFFSET 1u /* u16 */
 #define OHMLOOM_FORM_ANSWER_CELLS_CODE_OFFSET 3u /* i16 */

@@ -23,13 +23,15 @@ from ohmloom.spec.commands import (
     WRITE_REGISTERS, Cause, CellStatus, Command, EventKind, Finding, Memory, Polarity,
 )
 from ohmloom.spec.network import NOTES_BYTES
-from ohmloom.spec.policy import FORMED_SIEMENS
+from ohmloom.spec.policy import VIRGIN_SIEMENS
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 SPEC_SCHEMES = ("emu", "rtl")
 NOTES_DTYPE = np.dtype("<u4")
+# Averaged so that noise cannot take a formed cell for a virgin one.
+VIRGIN_SAMPLES = 16
 
 
 def _no_progress(what: str, done: int, total: int) -> None:
@@ -41,7 +43,7 @@ class ProgramReport:
     """How write-verify or forming ended. All arrays have the shape (rows, columns) of one tile, or (tiles, rows, columns) of all.
 
     selected: cells that were to be brought to a target; converged: those whose verify passed; pulses: applied to each; status:
-    `CellStatus`; conductance: at each cell's last verify, in siemens; formed: cells that had to be formed first.
+    `CellStatus`; conductance: at the verify that ended each cell, in siemens; formed: cells that had to be formed first.
     """
 
     selected: NDArray[np.bool_]
@@ -59,6 +61,19 @@ class ProgramReport:
     def converged_fraction(self) -> float:
         """Of the selected cells; 1.0 when there are none."""
         return float(self.converged[self.selected].mean()) if self.selected.any() else 1.0
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """Selected cells that have not converged."""
+        return self.selected & ~self.converged
+
+    def followed_by(self, later: ProgramReport) -> ProgramReport:
+        """This report with the cells that were programmed again replaced, and their pulses added."""
+        again = later.selected
+        return ProgramReport(
+            self.selected | again, np.where(again, later.status, self.status), self.pulses + later.pulses,
+            np.where(again, later.conductance, self.conductance), self.formed + later.formed,
+        )
 
     @property
     def stuck(self) -> NDArray[np.bool_]:
@@ -218,7 +233,7 @@ class Chip:
         self._calibrate_once(tile)
         formed = 0
         if form and selected.any():
-            virgin = selected & (self.read_conductance(tile) < FORMED_SIEMENS)
+            virgin = selected & (self.read_conductance(tile, samples=VIRGIN_SAMPLES) < VIRGIN_SIEMENS)
             if virgin.any():
                 formed = int(virgin.sum())
                 self.form(tile, virgin, progress=progress)
@@ -325,20 +340,38 @@ class Chip:
         return self.interface.decide(self.infer(X))
 
     def program(
-        self, network: Network, *, tolerance_siemens: float = 1e-6, policy: Policy | str | None = None, progress: Progress = _no_progress
+        self, network: Network, *, tolerance_siemens: float = 1e-6, policy: Policy | str | None = None, repair: bool = True,
+        progress: Progress = _no_progress,
     ) -> ProgramReport:
-        """Programs a compiled network: calibrates, forms and write-verifies the cells it uses, then loads its steps and biases."""
+        """Programs a compiled network: calibrates, forms and write-verifies the cells it uses, then loads its steps and biases.
+
+        repair: where a cell has not reached its target, its pair's other cell makes up for the difference as far as it can.
+        """
         self._check_network(network)
-        reports = [
-            self.program_conductance(tile, network.targets[tile], tolerance_siemens, policy=policy if tile == 0 else None, progress=progress)
-            for tile in range(self.spec.tiles)
-        ]
+        if policy is not None:
+            self.load_policy(policy)
+        reports = []
+        for tile, target in enumerate(network.targets):
+            report = self.program_conductance(tile, target, tolerance_siemens, progress=progress)
+            if repair and report.failed.any():
+                partners = self._partner_targets(target, report)
+                second = self.program_conductance(tile, partners, tolerance_siemens, form=False)
+                report = report.followed_by(second)
+            reports.append(report)
         self.load(network)
         return ProgramReport(
             np.stack([report.selected for report in reports]), np.stack([report.status for report in reports]),
             np.stack([report.pulses for report in reports]), np.stack([report.conductance for report in reports]),
             sum(report.formed for report in reports),
         )
+
+    def _partner_targets(self, target: Floats, report: ProgramReport) -> Floats:
+        """Targets of the working cells whose pair's other cell failed, NaN elsewhere: the pair keeps its difference."""
+        cell = self.spec.cell
+        swapped = np.arange(target.shape[1]) ^ 1
+        miss = np.where(report.failed, report.conductance - target, np.nan)[:, swapped]
+        partners: Floats = np.where(report.converged, np.clip(target + miss, cell.g_min_siemens, cell.g_max_siemens), np.nan)
+        return partners
 
     def load(self, network: Network) -> None:
         """Loads a network's steps, biases and notes without touching a cell: for a chip that is programmed already."""

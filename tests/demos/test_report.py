@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -11,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from ohmloom import Error
 from ohmloom.demos.digits import Digits
 from ohmloom.demos.results import Results
 from ohmloom.report import render
@@ -123,3 +126,12 @@ def test_meters_of_a_phase_add_up_to_what_the_bars_show(bench: Run) -> None:
     rows = [row for phase in results.meters.values() for row in phase.values()]
     assert energy_j == pytest.approx(np.sum(rows, axis=0)[0])
     assert time_s == pytest.approx(np.sum(rows, axis=0)[1])
+
+
+@pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
+def test_a_missing_library_is_named_with_its_extra(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    for module in ("ohmloom.report", "ohmloom.report.pictures"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(Error, match=rf"{library}.*pip install 'ohmloom\[plots\]'"):
+        importlib.import_module("ohmloom.report")

@@ -53,7 +53,7 @@ class Memories:
             Memory.NETWORK: bytearray(NETWORK_BYTES),
             Memory.BIAS: bytearray(4 * MAX_BIASES),
             Memory.CORRECTION: bytearray(correction.tobytes()),
-            Memory.POLICY: bytearray(load_policy("default").pack(spec)),
+            Memory.POLICY: bytearray(load_policy(spec.cell.policy).pack(spec)),
             Memory.NOTES: bytearray(NOTES_BYTES),
         }
         self._network: Network | None = None

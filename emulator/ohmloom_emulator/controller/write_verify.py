@@ -20,7 +20,7 @@ NO_DIRECTION = -1
 
 @dataclass(frozen=True)
 class RowReport:
-    """Per column: CellStatus, pulses applied, last verify code. `tripped`: a pulse went over the rail's current."""
+    """Per column: CellStatus, pulses applied, code at the verify that ended it. `tripped`: a pulse went over the rail's current."""
 
     status: NDArray[np.uint8]
     pulses: NDArray[np.uint16]
@@ -74,10 +74,12 @@ class WriteVerify:
         status = np.where(mask, RUNNING, CellStatus.SKIPPED).astype(np.uint8)
         direction = np.full(mask.shape, NO_DIRECTION)
         amplitude, pulses, reversals, top_pulses = (np.zeros(mask.shape, np.int64) for _ in range(4))
+        last_code = np.zeros(mask.shape, np.int64)
         while True:
             code = to_codes(self.verify(tile, row))
             error = target - code
             running = status == RUNNING
+            last_code = np.where(running | ~mask, code, last_code)
             done = (code >= target) if forming else (np.abs(error) <= tolerance)
             status[running & done] = CellStatus.CONVERGED
             status[running & ~done & (pulses >= max_pulses)] = CellStatus.EXHAUSTED
@@ -94,7 +96,7 @@ class WriteVerify:
 
             running = status == RUNNING
             if not running.any():
-                return RowReport(status, pulses.astype(np.uint16), code, tripped=False)
+                return RowReport(status, pulses.astype(np.uint16), last_code, tripped=False)
             for polarity, table in tables.items():
                 groups, levels = self._groups(running & (wanted == polarity), amplitude)
                 applied = self._fabric.pulse(tile, row, groups, polarity, levels, int(table["gate"]), int(table["pulse_ns"]))
@@ -103,7 +105,7 @@ class WriteVerify:
                 self.pulses += applied + tripped
                 if tripped:
                     status[running] = CellStatus.TRIPPED
-                    return RowReport(status, pulses.astype(np.uint16), code, tripped=True)
+                    return RowReport(status, pulses.astype(np.uint16), last_code, tripped=True)
 
     def _groups(self, due: NDArray[np.bool_], amplitude: Integers) -> tuple[NDArray[np.bool_], Integers]:
         """The columns (n, columns) and rail codes (n,) of the pulses that a round applies to the due cells."""

@@ -86,12 +86,19 @@ class Wires(_Section):
 
 
 class Cell(BaseModel):
-    """The cell model and its range; further keys are parameters of the model."""
+    """The cell model and its range; further keys are parameters of the model.
+
+    access: a transistor in each cell (1T1R), whose word line connects a row, or none, so that pulses select a cell by
+    holding all other lines at a fraction of the voltage (write_scheme). policy: the write-verify policy after power-up.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     model: str
     g_min_siemens: Positive
     g_max_siemens: Positive
+    access: Literal["1T1R", "none"] = "1T1R"
+    write_scheme: Literal["V/2", "V/3"] = "V/3"
+    policy: str = "default"
 
     @model_validator(mode="after")
     def _ordered(self) -> Cell:

@@ -110,7 +110,7 @@ _COLUMN = ("column", "u16", "column index")
 _CELLS = Array(
     "cells",
     (("status", "u8"), ("pulses", "u16"), ("code", "i16")),
-    "per column: CellStatus, pulses applied, last verify code",
+    "per column: CellStatus, pulses applied, code at the verify that ended it",
 )
 
 HELLO = Command(

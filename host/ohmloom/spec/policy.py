@@ -33,6 +33,7 @@ from ohmloom.spec.chip import ChipSpec, _explain
 ERROR_BUCKETS, CONDUCTANCE_BUCKETS = 16, 8
 MAX_BACKOFFS = 8
 FORMED_SIEMENS = 0.5e-6
+VIRGIN_SIEMENS = 0.15e-6  # a cell below this has never been formed
 NO_EDGE = 0x7FFF  # an edge that no code reaches
 
 DIRECTION_DTYPE = np.dtype([
