@@ -4,8 +4,9 @@
 
 After each read, a cell that needs the same direction again gets `step_v` of its error bucket more. A cell that starts
 or turns gets `first_v` of its error bucket plus `level_v` of its conductance bucket, less `backoff_v` for each reversal
-so far: without that, a cell of low thresholds is thrown over its target from both sides for ever. Compares NeuRRAM's
-policy with the table that the mean response of the cell gives.
+so far: without that, a cell of low thresholds is thrown over its target from both sides for ever. Pulses lie on a grid
+of amplitudes, below the amplitude that is kept. Compares NeuRRAM's policy with the table that the mean response of the
+cell gives, on single cells; prints that table, which is the `default` policy's. `bench/policies` has whole rows.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ Floats = NDArray[np.float64]
 SET, RESET = 0, 1
 SIGNS = (1.0, -1.0)
 
-# Upper edges of the buckets; the last bucket is open. Half octaves, so that the steps shrink with the error.
-ERROR_EDGES = 1e-6 * np.array([1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32])
+# Upper edges of the buckets; the last bucket is open. Half octaves near the target, so that the steps shrink with the
+# error; above 8 uS no wider than the spread of the cells' thresholds.
+ERROR_EDGES = 1e-6 * np.array([1.5, 2, 3, 4, 6, 8, 11, 14, 17, 20, 24, 28, 32])
 CONDUCTANCE_EDGES = 1e-6 * np.arange(5, 40, 5)
-ERROR_MIDDLES = 1e-6 * np.array([1.25, 1.75, 2.5, 3.5, 5, 7, 10, 14, 20, 28, 36])
+ERROR_MIDDLES = 1e-6 * np.array([1.25, 1.75, 2.5, 3.5, 5, 7, 9.5, 12.5, 15.5, 18.5, 22, 26, 30, 34])
 CONDUCTANCE_MIDDLES = 1e-6 * np.arange(2.5, 40, 5)
+GRID_V = 64 * 5.0 / 4096  # 64 codes of the rail DAC
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,14 @@ class Policy:
     level_v: Floats  # [direction, conductance bucket]
     step_v: Floats  # [direction, error bucket]
     backoff_v: float = 0.02
+    grid_v: float = GRID_V
     max_backoffs: int = 8
     top_v: tuple[float, float] = (4.0, 4.0)
     gate_v: tuple[float, float] = (4.0, 5.0)
     seconds: float = 1e-6
     max_pulses: int = 60
     max_reversals: int = 50
-    max_top_pulses: int = 30
+    max_top_pulses: int = 3
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,10 @@ def neurram() -> Policy:
         level_v=np.zeros((2, levels)),
         step_v=np.full((2, errors), 0.1),
         backoff_v=0.0,
+        grid_v=0.0,
         gate_v=(3.0, 5.0),
         max_pulses=10_000,
+        max_top_pulses=30,
     )
 
 
@@ -73,17 +79,20 @@ def needed_v(model: Statistical, direction: int, g: Floats, change: Floats) -> F
 
 
 def from_mean_response(model: Statistical) -> Policy:
-    """Aims a little short of the target, as turning back costs more than one more step; amplitudes to 10 mV."""
+    """Aims a little short of the target, as turning back costs more than one more step; amplitudes to 10 mV.
+
+    First amplitudes are up by half the grid, as pulses are rounded down to it.
+    """
     first, level, step = [], [], []
     for direction, start in ((SET, 2.5e-6), (RESET, 37.5e-6)):
-        aim = np.maximum(0.9 * ERROR_MIDDLES - 0.4e-6, 0.1e-6)
+        aim = np.maximum(0.95 * ERROR_MIDDLES - 0.4e-6, 0.1e-6)
         reference = needed_v(model, direction, np.full(len(aim), start), aim)
         across = needed_v(model, direction, CONDUCTANCE_MIDDLES, np.full(len(CONDUCTANCE_MIDDLES), 1e-6))
         # The level line is straight, so that the two tables add up; RESET below 1 uS has no answer of its own.
         slope = np.polyfit(CONDUCTANCE_MIDDLES[1:], across[1:], 1)[0]
-        first.append(reference)
+        first.append(reference + GRID_V / 2)
         level.append(slope * (CONDUCTANCE_MIDDLES - start))
-        step.append(np.maximum(0.75 * ERROR_MIDDLES - 0.7e-6, 0.0) * abs(slope))
+        step.append(np.maximum(0.75 * ERROR_MIDDLES - 0.7e-6, 0.45e-6) * abs(slope))
     return Policy(np.round(first, 2), np.round(level, 2) + 0.0, np.round(step, 2))
 
 
@@ -119,7 +128,8 @@ def program(cells: Cells, target: Floats, policy: Policy) -> Outcome:
         ]
         for chosen_direction, sign in enumerate(SIGNS):
             chosen = active[direction[active] == chosen_direction]
-            cells.pulse(chosen, sign * volts[chosen], policy.seconds, gate_v=policy.gate_v[chosen_direction])
+            applied = np.floor(volts[chosen] / policy.grid_v) * policy.grid_v if policy.grid_v else volts[chosen]
+            cells.pulse(chosen, sign * applied, policy.seconds, gate_v=policy.gate_v[chosen_direction])
         pulses[active] += 1
     return Outcome(converged, pulses, reversals)
 
@@ -137,9 +147,10 @@ def main(count: int = 50_000, seed: int = 1) -> None:
             f" reversals {outcome.reversals.mean():.2f}; converged {outcome.converged.mean():.3%}"
             f" (working cells {outcome.converged[working].mean():.3%})"
         )
-    for name in ("first_v", "level_v", "step_v"):
-        for direction, values in zip(("SET  ", "RESET"), getattr(ours, name), strict=True):
-            print(f"{name} {direction} {' '.join(f'{v:6.2f}' for v in values)}")
+    for direction, key in ((SET, "set"), (RESET, "reset")):
+        print(f"\n[{key}]")
+        for name in ("first_v", "level_v", "step_v"):
+            print(f"{name} = [{', '.join(f'{v:.2f}' for v in getattr(ours, name)[direction])}]")
 
 
 if __name__ == "__main__":

@@ -25,14 +25,13 @@ from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import Cause, Polarity
 from ohmloom.spec.effects import ALL_EFFECTS, Effect
 from ohmloom_emulator.afe import AnalogStage, ColumnReadout, RowDrivers
-from ohmloom_emulator.array.tile import FIRST_EPOCH_NS, Tile
-from ohmloom_emulator.devices import Statistical
+from ohmloom_emulator.array.tile import CELL_STATE, FIRST_EPOCH_NS, Tile
+from ohmloom_emulator.devices import cells_of
 
 Integers = NDArray[np.int64]
 FJ_PER_J = 1e15
 # Extra bits of the integer weight in the array's energy, so that rounding it costs less than 0.1 %.
 ENERGY_BITS = 24
-CELL_STATE = ("written", "conductance", "written_ns", "writes", "pulses", "last_write_ns", "next_epoch_ns")
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,8 @@ class Fabric:
     ) -> None:
         effects = frozenset() if ideal else frozenset(effects)
         self.spec, self.seed, self.stuck, self.effects = spec, seed, stuck, effects
-        parameters = {key: value for key, value in spec.cell if key not in ("model", "g_min_siemens", "g_max_siemens")}
-        model = Statistical(**parameters)
-        self.tiles = [Tile(spec, index, model, seed=seed, stuck=stuck, effects=effects) for index in range(spec.tiles)]
+        model, reliability = cells_of(spec)
+        self.tiles = [Tile(spec, index, model, reliability, seed=seed, stuck=stuck, effects=effects) for index in range(spec.tiles)]
         self._columns = [ColumnReadout(spec, index, seed=seed, effects=effects) for index in range(spec.tiles)]
         self._rows = RowDrivers(spec, seed=seed, effects=effects)
         self._samples = np.zeros((spec.tiles, spec.rows + 1, spec.columns), dtype=np.int64)
@@ -91,7 +89,7 @@ class Fabric:
 
     def quiet_ns(self, tile: int) -> int:
         """Time until the tile's conductances may next change on their own."""
-        return self.tiles[tile].next_epoch_ns - self.now_ns
+        return self.tiles[tile].next_change_ns - self.now_ns
 
     def drive_ns(self, columns: int, stages: int = 1) -> int:
         """Duration of one drive through `stages` tiles and of the conversion of the first `columns` columns."""
@@ -103,21 +101,19 @@ class Fabric:
 
         Precondition for n > 1: no epoch falls into the batch (see `quiet_ns`).
         """
+        if self._route:  # the drive before has ended at the last tile
+            self._tile, self._range = self._route[0].tile, self._route[0].tia_range
         tile = self.tiles[self._tile]
         tile.update(self.now_ns)
         volts = self._rows.volts(codes, self._row)
         if self._row == self.reference_row:
             siemens = np.full((self._row_count, self.spec.columns), 1.0 / self.spec.afe.reference_ohm)
             self._current, self._variance, fed = volts @ siemens, np.zeros((len(codes), self.spec.columns)), siemens.sum(axis=1)
-        elif self._row_count == 1:
-            unit = tile.read_row(self._row, 1.0)
-            self._current = volts * unit
-            self._variance = volts**2 * tile.noise_variance(self._row, 1)
-            fed = tile.row_conductance(self._row, 1)
+            self._strains: list[tuple[Tile, int, Integers]] = []
         else:
-            transfer, variance = tile.transfer(self._row, self._row_count)
-            self._current, self._variance = volts @ transfer, (volts * volts) @ variance
+            self._current, self._variance = tile.currents(volts, self._row)
             fed = tile.row_conductance(self._row, self._row_count)
+            self._strains = _strains(tile, self._row, volts)
         watts_per_code2 = self._rows.lsb_v**2 * fed
         weight = np.rint(watts_per_code2 * (1e-9 * FJ_PER_J * (1 << ENERGY_BITS))).astype(np.int64)
         self._load: Integers = (codes.astype(np.int64) ** 2) @ weight  # fJ per ns, shifted by ENERGY_BITS; one a drive
@@ -146,8 +142,8 @@ class Fabric:
                 volts[:, bias_row] = self._rows.volts(np.array([[following.level]]), bias_row)[:, 0]
             tile = self.tiles[following.tile]
             tile.update(self.now_ns)
-            transfer, variance = tile.transfer(0, self.spec.rows)
-            self._current, self._variance = volts @ transfer, (volts * volts) @ variance
+            self._current, self._variance = tile.currents(volts, 0)
+            self._strains += _strains(tile, 0, volts)
             watts = (volts * volts) @ tile.row_conductance(0, self.spec.rows)
             self._load += np.rint(watts * (1e-9 * FJ_PER_J * (1 << ENERGY_BITS))).astype(np.int64)
             self._tile, self._range = following.tile, following.tia_range
@@ -185,13 +181,11 @@ class Fabric:
             batch = slice(done, len(groups) if duration_ns < FIRST_EPOCH_NS else done + 1)
             volts = rails[batch] * dac.lsb_v
             starts_ns = self.now_ns + duration_ns * np.arange(1, len(volts) + 1)
-            state = cells.save_row(row)
-            total_a = cells.pulse(
-                row, groups[batch], polarity, volts, gate * dac.lsb_v, width_ns, starts_ns, self.spec.temperature_k
-            )
+            before = cells.save(row)
+            total_a = cells.pulse(row, groups[batch], polarity, volts, gate * dac.lsb_v, width_ns, starts_ns)
             over = np.flatnonzero(total_a > self.spec.limits.over_current_a)
             if over.size and over[0] + 1 < len(volts):  # what came after the trip never happened
-                cells.restore_row(row, state)
+                cells.undo(before)
                 groups, rails = groups[: done + over[0] + 1], rails[: done + over[0] + 1]
                 continue
             for current_a, level_v in zip(total_a, volts, strict=True):
@@ -208,12 +202,12 @@ class Fabric:
         self._spend_time(Cause.IDLE, duration_ns)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything that changes, as arrays; `restore` takes it back."""
+        """A copy of everything that changes, as arrays; `restore` takes it back."""
         arrays = {
-            f"tile{index}_{key}": np.asarray(getattr(tile, key)) for index, tile in enumerate(self.tiles) for key in CELL_STATE
+            f"tile{index}_{key}": np.array(getattr(tile, key)) for index, tile in enumerate(self.tiles) for key in CELL_STATE
         }
-        arrays["samples"] = self._samples
-        arrays["passes"] = self._passes
+        arrays["samples"] = self._samples.copy()
+        arrays["passes"] = self._passes.copy()
         arrays["time_ns"] = np.array([self.time_ns[cause] for cause in Cause], dtype=np.int64)
         arrays["energy_fj"] = np.array([self.energy_fj[cause] for cause in Cause], dtype=np.int64)
         return arrays
@@ -241,6 +235,8 @@ class Fabric:
 
     def _spend_array(self, duration_ns: int) -> None:
         self.energy_fj[Cause.ARRAY_READ] += int(((self._load * duration_ns) >> ENERGY_BITS).sum())
+        for tile, row, strain in self._strains:
+            tile.strain[:, row : row + strain.shape[1]] += strain * duration_ns
 
     def _spend_static(self, duration_ns: int) -> None:
         self._spend(Cause.ROW_DAC, self.spec.row_dac.power_w * self.spec.afe.row_dacs, duration_ns)
@@ -253,3 +249,8 @@ class Fabric:
     def _spend_time(self, cause: Cause, duration_ns: int) -> None:
         self.time_ns[cause] += duration_ns
         self.now_ns += duration_ns
+
+
+def _strains(tile: Tile, row: int, volts: NDArray[np.float64]) -> list[tuple[Tile, int, Integers]]:
+    strain = tile.read_strain(volts)
+    return [] if strain is None else [(tile, row, strain)]

@@ -37,7 +37,8 @@ def save(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
 def load(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """(meta, arrays). Raises StateError for a file that cannot be read or is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because np.load leaks the file it opens when that is damaged.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
         meta = json.loads(arrays.pop("meta").tobytes())
         if meta["format"] != FORMAT:

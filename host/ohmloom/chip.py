@@ -189,8 +189,11 @@ class Chip:
 
     def events(self, after: int = 0) -> list[tuple[int, EventKind, int]]:
         """(number, kind, argument) of the controller's events after the given number, oldest first."""
-        rows = self._session.request(SERVICE, after=after)["events"]
-        return [(int(row["number"]), EventKind(row["kind"]), int(row["argument"])) for row in rows]
+        events: list[tuple[int, EventKind, int]] = []
+        while (rows := self._session.request(SERVICE, after=after)["events"]).size:  # as many as one frame holds
+            events += [(int(row["number"]), EventKind(row["kind"]), int(row["argument"])) for row in rows]
+            after = events[-1][0]
+        return events
 
     # Cells
 
@@ -200,6 +203,7 @@ class Chip:
         Forming needs the arm key for each row; this call gives it.
         """
         selected = self._cells(tile, "mask", True if mask is None else mask, bool)
+        self._calibrate_once(tile)  # an offset may look like a formed cell
         rows = np.flatnonzero(selected.any(axis=1))
 
         def requests() -> Iterator[tuple[Command, dict[str, Any]]]:

@@ -139,7 +139,7 @@ def test_population() -> None:
     assert np.mean(many.stuck > 0) == pytest.approx(0.1, rel=0.05)
     assert np.all(many.stuck[cells.stuck > 0] > 0)  # a worse chip has the same bad cells and more
     assert np.all(MODEL.device(3, 0, 0, np.arange(50), stuck=1.0).stuck > 0)
-    ideal = MODEL.device(3, 0, np.arange(400)[:, None], np.arange(500), ideal=True)
+    ideal = MODEL.device(3, 0, np.arange(400)[:, None], np.arange(500), stuck=0.0, ideal=True)
     assert not ideal.stuck.any()
     assert np.ptp(MODEL.pulse(5e-6, 1.5, 1e-6, device=ideal, normals=cells.set_v)) == 0.0
     with pytest.raises(ValueError, match=r"within 0\.\.1, not 1\.5"):

@@ -76,6 +76,9 @@ class Controller:
         tile: int = values["tile"]
         return _within(tile, self.spec.tiles)
 
+    def _check_range(self, tia_range: int) -> int:
+        return _within(tia_range, len(self.spec.afe.tia_ohm), ErrorCode.BAD_VALUE)
+
     def _check_codes(self, codes: NDArray[Any], width: int, count: int | None = None) -> NDArray[np.int64]:
         """Codes as (count, width), all within the read clamp."""
         if codes.size % width or (count is not None and codes.size != count * width) or codes.size == 0:
@@ -161,7 +164,7 @@ class Controller:
 
     def _mvm(self, values: Values) -> Values:
         tile, count = self._check_tile(values), values["count"]
-        _within(values["range"], len(self.spec.afe.tia_ohm))
+        self._check_range(values["range"])
         codes = self._check_codes(values["codes"], self.spec.rows, count)
         self._check_answer(MVM, count * self.spec.columns, 12)
         route = self._route if self._route and self._route[0].tile == tile else []
@@ -175,8 +178,8 @@ class Controller:
         stages = []
         for row in rows:
             _within(int(row["tile"]), self.spec.tiles)
-            _within(int(row["range"]), len(self.spec.afe.tia_ohm))
-            _within(int(row["attenuator"]), len(self.spec.afe.attenuations))
+            self._check_range(int(row["range"]))
+            _within(int(row["attenuator"]), len(self.spec.afe.attenuations), ErrorCode.BAD_VALUE)
             if abs(int(row["level"])) > self.spec.read_clamp:
                 raise Refusal(ErrorCode.BAD_CODE, int(row["level"]))
             level = int(row["level"]) if row["bias"] else None
@@ -231,9 +234,9 @@ class Controller:
 
     def _read(self, values: Values) -> Values:
         tile, row, rows, samples = self._check_tile(values), values["row"], values["rows"], values["samples"]
-        _within(row + rows - 1, self.spec.rows)
         if rows < 1 or not 1 <= samples <= 64:
             raise Refusal(ErrorCode.BAD_VALUE, min(rows, samples))
+        _within(row + rows - 1, self.spec.rows)
         self._check_answer(READ, rows * self.spec.columns, 12)
         codes = [to_codes(self._engine.verify(tile, index, samples)) for index in range(row, row + rows)]
         return {"codes": np.concatenate(codes)}
@@ -242,7 +245,7 @@ class Controller:
         limits, spec = self.spec.limits, self.spec
         tile, row = self._check_tile(values), _within(values["row"], spec.rows)
         column = _within(values["column"], spec.columns)
-        polarity = _within(values["polarity"], len(Polarity))
+        polarity = _within(values["polarity"], len(Polarity), ErrorCode.BAD_VALUE)
         clamp = spec.rail_code((limits.set_v, limits.reset_v)[polarity])
         if values["rail"] > clamp or values["gate"] > spec.rail_code(limits.gate_v):
             raise Refusal(ErrorCode.BAD_CODE, max(values["rail"], values["gate"]))
@@ -259,7 +262,7 @@ class Controller:
 
     def _iv(self, values: Values) -> Values:
         tile, row = self._check_tile(values), _within(values["row"], self.spec.rows)
-        column, tia_range = _within(values["column"], self.spec.columns), _within(values["range"], len(self.spec.afe.tia_ohm))
+        column, tia_range = _within(values["column"], self.spec.columns), self._check_range(values["range"])
         codes = self._check_codes(values["codes"], 1).ravel()
         self._check_answer(IV, codes.size, 16)
         points, saturated = self._upkeep.iv(tile, row, column, tia_range, codes)
@@ -279,7 +282,8 @@ class Controller:
     def _service(self, values: Values) -> Values:
         layout = SERVICE.answer.array
         assert layout is not None
-        return {"events": np.array([event for event in self._events if event[0] > values["after"]], dtype=layout.dtype)}
+        events = [event for event in self._events if event[0] > values["after"]]
+        return {"events": np.array(events[: self.spec.link.payload_bytes // layout.dtype.itemsize], dtype=layout.dtype)}
 
     def _advance(self, values: Values) -> Values:
         duration_ns = values["duration_ns"]
@@ -299,8 +303,8 @@ class Controller:
         self._events = [*self._events[1 - MAX_EVENTS :], (self._event_count, kind, argument)]
 
 
-def _within(value: int, count: int) -> int:
+def _within(value: int, count: int, code: ErrorCode = ErrorCode.BAD_ADDRESS) -> int:
     """The value, if it is in 0..count-1."""
     if not 0 <= value < count:
-        raise Refusal(ErrorCode.BAD_ADDRESS, value)
+        raise Refusal(code, value)
     return value

@@ -130,13 +130,8 @@ class Memories:
         body = content[HEADER_DTYPE.itemsize : HEADER_DTYPE.itemsize + count * STEP_DTYPE.itemsize]
         if header["magic"] != MAGIC or not 1 <= count <= MAX_STEPS or binascii.crc32(body) != header["crc"]:
             raise Refusal(ErrorCode.NO_NETWORK)
-        steps = np.frombuffer(body, dtype=STEP_DTYPE)
-        spec = self._spec
-        last = int(steps[-1]["flags"])
-        if any(not _step_fits(step, spec) for step in steps) or not last & StepFlag.OUTPUT or last & StepFlag.ANALOG:
-            raise Refusal(ErrorCode.NO_NETWORK)
-        network = Network(steps, int(header["inputs"]), int(header["outputs"]))
-        if any(len(set(run["tile"])) < len(run) for run in network.runs):  # a tile cannot drive itself
+        network = Network(np.frombuffer(body, dtype=STEP_DTYPE), int(header["inputs"]), int(header["outputs"]))
+        if not all(_step_fits(step, self._spec) for step in network.steps) or not _runs_fit(network):
             raise Refusal(ErrorCode.NO_NETWORK)
         return network
 
@@ -151,3 +146,23 @@ def _step_fits(step: Any, spec: ChipSpec) -> bool:
         and int(step["bias"]) + width <= MAX_BIASES and abs(int(step["level"])) <= spec.read_clamp
         and (step["shift"] < len(spec.afe.attenuations) if step["flags"] & StepFlag.ANALOG else 1 <= step["shift"] <= 47)
     )
+
+
+def _runs_fit(network: Network) -> bool:
+    """Whether each drive finds the codes and accumulators that it takes, and the last one leaves the outputs."""
+    width, sums = network.inputs, 0  # codes of the layer's inputs; accumulators, 0 before a layer's first step
+    for run in network.runs:
+        first, last = run[0], run[-1]
+        flags = int(last["flags"])
+        if flags & StepFlag.FIRST:
+            sums = int(last["width"])
+        if len(set(run["tile"])) < len(run):  # a tile cannot drive itself
+            return False
+        if int(first["input"]) + int(first["inputs"]) > width or int(last["width"]) != sums:
+            return False
+        if flags & StepFlag.LAST:
+            width, sums = sums, 0
+    ends = network.steps["flags"] & (StepFlag.OUTPUT | StepFlag.ANALOG)
+    # Outputs have 16 bits: no row may be driven with them.
+    ends_well = ends[-1] == StepFlag.OUTPUT and not (ends[:-1] & StepFlag.OUTPUT).any() and (width, sums) == (network.outputs, 0)
+    return bool(ends_well) and network.inputs <= MAX_WIDTH

@@ -71,6 +71,7 @@ class WriteVerify:
         max_pulses, max_reversals, max_top_pulses = (
             int(policy[key]) for key in ("max_pulses", "max_reversals", "max_top_pulses")
         )
+        grid = 0 if forming else int(policy["grid"])
         status = np.where(mask, RUNNING, CellStatus.SKIPPED).astype(np.uint8)
         direction = np.full(mask.shape, NO_DIRECTION)
         amplitude, pulses, reversals, top_pulses = (np.zeros(mask.shape, np.int64) for _ in range(4))
@@ -98,7 +99,7 @@ class WriteVerify:
             if not running.any():
                 return RowReport(status, pulses.astype(np.uint16), last_code, tripped=False)
             for polarity, table in tables.items():
-                groups, levels = self._groups(running & (wanted == polarity), amplitude)
+                groups, levels = self._groups(running & (wanted == polarity), amplitude >> grid << grid)
                 applied = self._fabric.pulse(tile, row, groups, polarity, levels, int(table["gate"]), int(table["pulse_ns"]))
                 tripped = applied < len(groups)
                 pulses += groups[: applied + 1].any(axis=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,9 +18,9 @@ class CompactArrayCell:
 
     The state is the conductance at the model's `read_v`, which is to be the chip's. `area` is how many of the published
     devices are in parallel in one cell (a fraction for a smaller one): it multiplies currents and leaves voltages and
-    rates alone. Devices differ in area (`max_spread`) and in the factor on the voltage that they need, for SET and RESET
-    apart (`set_spread`, `reset_spread`); the factor also varies from pulse to pulse (`cycle_noise`). All are standard
-    deviations of logarithms.
+    rates alone. Devices differ in area (`max_spread`) and in the factor on the voltage that they need, for SET and
+    RESET apart (`set_spread`, `reset_spread`); the factor also varies from pulse to pulse (`cycle_noise`). All are
+    standard deviations of logarithms.
 
     The transistor saturates at gate_a_per_v2 (gate - gate_threshold_v)^2, its square law, which is the models'
     compliance; in RESET, where it follows its source, it passes at most gate - gate_threshold_v.
@@ -49,6 +49,8 @@ class CompactArrayCell:
         for name in ("set_spread", "reset_spread", "max_spread", "cycle_noise", "read_noise"):
             if not (np.isfinite(value := getattr(self, name)) and value >= 0):
                 raise ValueError(f"{name} is {value}: it must be 0 or more and finite")
+        if not 0.0 <= self.stuck_fraction <= 1.0:
+            raise ValueError(f"stuck_fraction is {self.stuck_fraction}: it must be within 0..1")
         low, high = self.range_siemens
         if self.initial_siemens is not None and not low <= self.initial_siemens <= high:
             raise ValueError(f"initial_siemens is {self.initial_siemens}: the model covers {low:.3g}..{high:.3g} S")
@@ -143,11 +145,10 @@ class CompactArrayCell:
     def read_stress(self, volts: Reals) -> FloatArray:
         """The state's rate at `volts` over that at the read voltage of the same sign, in the middle of the range."""
         v = np.asarray(volts, dtype=np.float64)
-        rate, reference = (
-            np.abs(self.model.rate(np.mean(self.model.state_range), at)) for at in (v, np.copysign(self.model.read_v, v))
-        )
+        middle = np.mean(self.model.state_range)
+        rate, reference = (np.abs(self.model.rate(middle, at)) for at in (v, np.copysign(self.model.read_v, v)))
         return np.divide(rate, reference, out=np.zeros_like(v), where=reference > 0)
 
     @cached_property
     def _mean_cell(self) -> Devices:
-        return replace(self, stuck_fraction=0.0).device(0, 0, 0, 0, ideal=True)
+        return self.device(0, 0, 0, 0, stuck=0.0, ideal=True)

@@ -64,7 +64,7 @@ class ArrayCell(Protocol):
     def device(
         self, seed: int, tile: Keys, rows: Keys, columns: Keys, *, stuck: float | None = None, ideal: bool = False
     ) -> Devices:
-        """Cells at broadcastable `rows` and `columns`; `ideal` leaves out spread, `stuck` overrides the model's share."""
+        """Cells at broadcastable `rows` and `columns`; `ideal`: without spread; `stuck` overrides the model's share."""
         ...
 
     def pulse(
@@ -108,10 +108,8 @@ class ArrayCell(Protocol):
         ...
 
 
-def stuck_kinds(
-    seed: int, tile: Keys, rows: Keys, columns: Keys, fraction: float
-) -> NDArray[np.int8]:
-    """0, or 1 to 3 for the `fraction` of cells that are stuck, as in `Devices.stuck`. ValueError unless within 0..1."""
+def stuck_kinds(seed: int, tile: Keys, rows: Keys, columns: Keys, fraction: float) -> NDArray[np.int8]:
+    """0, or 1 to 3 for the `fraction` of cells that are stuck, as in `Devices.stuck`. ValueError outside 0..1."""
     if not 0.0 <= fraction <= 1.0:
         raise ValueError(f"the stuck fraction is within 0..1, not {fraction}")
     draw = uniform(seed, Stream.STUCK, tile, rows, columns)

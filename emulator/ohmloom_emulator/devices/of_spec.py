@@ -52,9 +52,9 @@ def cells_of(spec: ChipSpec) -> tuple[ArrayCell, Reliability]:
         reliability = replace(Reliability(), **_taken(given, Reliability(), ()))
         if cell.model == "statistical":
             model: ArrayCell = replace(Statistical(), **_taken(given, Statistical(), ()))
-            known = [Statistical(), reliability]
+            known: list[Any] = [Statistical(), reliability]
         else:
-            published = COMPACT_MODELS[cell.model]
+            published: Any = COMPACT_MODELS[cell.model]
             if hasattr(published, "window"):
                 given |= _window(given)
             physics = replace(published, **_taken(given, published, ("read_v",)), read_v=spec.limits.read_v)
@@ -65,8 +65,8 @@ def cells_of(spec: ChipSpec) -> tuple[ArrayCell, Reliability]:
     except ValueError as error:
         raise SpecError(str(error) if isinstance(error, SpecError) else f"cell: {error}") from None
     if given:
-        names = sorted({field.name for item in known for field in fields(item)} - {"read_v", "model", "noise_max_siemens"})
-        raise SpecError(f"cell.{min(given)}: {cell.model} has no such parameter; it has {', '.join(names)}")
+        names = {field.name for item in known for field in fields(item)} - {"read_v", "model", "noise_max_siemens"}
+        raise SpecError(f"cell.{min(given)}: {cell.model} has no such parameter; it has {', '.join(sorted(names))}")
     return model, reliability
 
 
@@ -99,7 +99,8 @@ def _is_number(value: object) -> bool:
 def _window(given: dict[str, Any]) -> dict[str, Window]:
     """The window that `window`, `window_p` and `window_j` describe, which are taken out of `given`."""
     name = given.pop("window", None)
-    parameters = {key: _checked(f"window_{key}", given.pop(f"window_{key}"), 0.0) for key in "pj" if f"window_{key}" in given}
+    keys = [key for key in "pj" if f"window_{key}" in given]
+    parameters = {key: _checked(f"window_{key}", given.pop(f"window_{key}"), 0.0) for key in keys}
     if name is None and not parameters:
         return {}
     if not isinstance(name, str) or name not in WINDOWS:
@@ -116,6 +117,6 @@ def _check_range(model: CompactArrayCell, spec: ChipSpec) -> None:
     if not least <= model.area <= most:
         hint = f"an area of {least:.3g} to {most:.3g} fits" if least <= most else "no area fits: narrow the range"
         raise SpecError(
-            f"cell.area: with {model.area:g}, {spec.cell.model} covers {low:.3g}..{high:.3g} S at {spec.limits.read_v} V, not "
-            f"{spec.cell.g_min_siemens:.3g}..{spec.cell.g_max_siemens:.3g} S; {hint}"
+            f"cell.area: with {model.area:g}, {spec.cell.model} covers {low:.3g}..{high:.3g} S at "
+            f"{spec.limits.read_v} V, not {spec.cell.g_min_siemens:.3g}..{spec.cell.g_max_siemens:.3g} S; {hint}"
         )

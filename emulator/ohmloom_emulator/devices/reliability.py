@@ -68,7 +68,8 @@ class Reliability:
         middle, half = np.sqrt(low * high), np.sqrt(high / low) ** share
         rises = np.maximum(before, np.minimum(after, middle * half))
         falls = np.minimum(before, np.maximum(after, middle / half))
-        return np.where(cycles < _KNEE * endurance, after, np.where(share == 0, before, np.where(after > before, rises, falls)))
+        worn = np.where(share == 0, before, np.where(after > before, rises, falls))
+        return np.where(cycles < _KNEE * endurance, after, worn)
 
 
 class Telegraph:

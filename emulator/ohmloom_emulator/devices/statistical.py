@@ -102,6 +102,8 @@ class Statistical:
         for name in ("set_slope_siemens_per_v", "reset_slope_siemens_per_v", "time_decade_v", "attempt_hz"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} is positive, not {getattr(self, name)}")
+        if not 0.0 <= self.stuck_fraction <= 1.0:
+            raise ValueError(f"stuck_fraction is within 0..1, not {self.stuck_fraction}")
 
     def device(
         self,
@@ -115,7 +117,7 @@ class Statistical:
     ) -> Devices:
         """Cells at broadcastable `rows` and `columns` (integers), e.g. `np.arange(8)[:, None], np.arange(16)`.
 
-        `stuck` overrides `stuck_fraction`; `ideal` leaves out every spread, fault and noise from pulse to pulse.
+        `stuck` overrides `stuck_fraction`; `ideal` leaves out every spread and noise from pulse to pulse.
         Raises ValueError for a fraction outside 0..1.
         """
         kind = stuck_kinds(seed, tile, rows, columns, self.stuck_fraction if stuck is None else stuck)
@@ -275,7 +277,7 @@ class Statistical:
 
     @cached_property
     def _mean_cell(self) -> Devices:
-        return self.device(0, 0, 0, 0, ideal=True)
+        return self.device(0, 0, 0, 0, stuck=0.0, ideal=True)
 
     @cached_property
     def _clip_table(self) -> tuple[Floats, Floats]:

@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import sys
+import termios
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Protocol, Self
@@ -18,6 +19,7 @@ from ohmloom.link import Port, Session
 
 # How long nothing is looked at: a port is any pyserial object, which cannot be waited for together with a client.
 IDLE_MIN_MS, IDLE_MAX_MS = 1, 20
+LEAVING = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # the last one on Linux only
 
 
 class Stop:
@@ -73,38 +75,46 @@ class Door(Protocol):
 
 def bridge(port: Port, door: Door, stop: Stop, *, once: bool, ready: Callable[[], None]) -> None:
     """Serves clients until stopped, or until the first one leaves. Raises OSError or LinkError when the port fails."""
-    if not door.has_rate:
-        _to_highest_rate(port)
-    ready()
-    while client := door.wait(stop):
-        try:
-            # Anew for each client: the board may have been reset, or the last client may have changed its rate.
-            if not door.has_rate:
-                _to_highest_rate(port)
-            _carry(port, client, door, stop)
-        except LinkError as error:
-            print(f"client sent away: {error}", file=sys.stderr, flush=True)
-        finally:
-            client.close()
-        port.reset_input_buffer()  # answers that the client has not waited for
-        if once:
-            return
+    try:
+        if not door.has_rate:
+            _to_highest_rate(port)
+        ready()
+        while client := door.wait(stop):
+            _serve(port, client, door, stop)
+            if once:
+                return
+    except termios.error as error:  # pyserial lets it through when a device is gone, and it is no OSError
+        raise LinkError(f"the port failed: {error}") from error
+
+
+def _serve(port: Port, client: Client, door: Door, stop: Stop) -> None:
+    try:
+        # Anew for each client: the board may have been reset, or the last client may have changed its rate.
+        if not door.has_rate:
+            _to_highest_rate(port)
+        _carry(port, client, door, stop)
+    except LinkError as error:
+        print(f"client sent away: {error}", file=sys.stderr, flush=True)
+    finally:
+        client.close()
+    port.reset_input_buffer()  # answers that the client has not waited for
 
 
 def _carry(port: Port, client: Client, door: Door, stop: Stop) -> None:
     poller = select.poll()
     poller.register(stop, select.POLLIN)
-    poller.register(client, select.POLLIN)
+    poller.register(client)
     to_client = b""
     idle_ms = IDLE_MIN_MS
     while True:
         # Nothing more is taken from either end while the client does not take what it has been sent.
-        poller.modify(client, select.POLLOUT if to_client else select.POLLIN)
-        events = {number for number, _ in poller.poll(idle_ms)}
+        poller.modify(client, LEAVING | (select.POLLOUT if to_client else select.POLLIN))
+        events = dict(poller.poll(idle_ms))
         idle_ms = IDLE_MIN_MS if events else min(2 * idle_ms, IDLE_MAX_MS)
         if stop.fileno() in events:
             return
-        door.turn_away()
+        if not events.get(client.fileno(), 0) & LEAVING:  # whoever knocks now may be the next one
+            door.turn_away()
         if client.fileno() in events:
             if to_client:
                 to_client = to_client[client.write(to_client) :]

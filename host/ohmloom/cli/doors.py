@@ -47,7 +47,7 @@ class PtyDoor:
         while not stop.within(IDLE_MAX_MS):
             events = dict(poller.poll(0)).get(self._master, 0)
             if events & select.POLLIN or not events & select.POLLHUP:
-                return _PtyClient(self._master)
+                return _PtyClient(self._master, self.address)
         return None
 
     def turn_away(self) -> None:
@@ -55,8 +55,8 @@ class PtyDoor:
 
 
 class _PtyClient:
-    def __init__(self, master: int) -> None:
-        self._master = master
+    def __init__(self, master: int, path: str) -> None:
+        self._master, self._path = master, path
 
     def fileno(self) -> int:
         return self._master
@@ -79,7 +79,11 @@ class _PtyClient:
         return _SPEEDS.get(termios.tcgetattr(self._master)[5]) or None  # both ends share their settings
 
     def close(self) -> None:
-        """The door keeps the pseudo-terminal for the next client."""
+        """Drops what the client has not read. The door keeps the pseudo-terminal for the next one."""
+        slave = os.open(self._path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        termios.tcflush(self._master, termios.TCOFLUSH)
+        termios.tcflush(slave, termios.TCIFLUSH)
+        os.close(slave)
 
 
 class TcpDoor:

@@ -49,6 +49,8 @@ def read_array(path: Path) -> NDArray[Any]:
 
     try:
         if path.suffix.lower() == ".csv":
+            if not path.read_text("utf-8-sig").strip():
+                raise ValueError("it is empty")
             return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig", converters=_number)
         with path.open("rb") as file:
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from ohmloom.cli.connection import DEFAULT_CHIP
+from ohmloom.errors import Error
 
 
 def register(app: typer.Typer) -> None:
@@ -47,8 +48,11 @@ def serve(
 
     A pseudo-terminal has a line rate, and the board garbles what comes at another one, as a UART does. TCP has none.
     """
-    from ohmloom.cli.bridge import Stop, bridge
-    from ohmloom.cli.doors import PtyDoor, TcpDoor
+    try:
+        from ohmloom.cli.bridge import Stop, bridge
+        from ohmloom.cli.doors import PtyDoor, TcpDoor
+    except ImportError as error:
+        raise Error(f"serve needs a POSIX system: {error}") from None
     from ohmloom.link import open_port
 
     options = {

@@ -122,7 +122,7 @@ class Network:
     def load(cls, path: str | Path) -> Network:
         """Raises ArgumentError when the file cannot be read or is not a network."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files}
             meta = json.loads(arrays["meta"].tobytes())
             interface = Interface.from_json(meta["interface"])

@@ -80,10 +80,21 @@ class Wire:
         self._port.close()
 
 
+def _port_error_types() -> tuple[type[Exception], ...]:
+    """pyserial's errors are OSErrors, but on POSIX it lets termios's pass when a device is unplugged."""
+    try:
+        import termios
+    except ImportError:
+        return (OSError,)
+    return (OSError, termios.error)
+
+
+_PORT_ERRORS = _port_error_types()
+
+
 @contextmanager
 def _port_errors() -> Iterator[None]:
-    """pyserial's errors are OSErrors."""
     try:
         yield
-    except OSError as error:
+    except _PORT_ERRORS as error:
         raise LinkError(f"the port failed: {error}") from error

@@ -4,17 +4,21 @@ One round of the engine, over the cells of one row that still run:
 
 1. Read the whole row. `code` is each cell's corrected verify code, `error = target - code`.
 2. A cell with |error| <= tolerance has converged. One that has had `max_pulses` ends as exhausted.
-3. Its direction is SET for a positive error, else RESET. For its first pulse, and after each change of direction (counted; beyond
-   `max_reversals` it ends as exhausted), its amplitude is `first[error bucket] + level[conductance bucket] - backoff * min(reversals,
-   MAX_BACKOFFS)`; else the last amplitude plus `step[error bucket]`. It stays within 0..`top`. Pulses at `top` are counted; beyond
-   `max_top_pulses` it ends as stuck.
-4. SET pulses, then RESET pulses: for each due amplitude in rising order its cells in column order, at most `cells_per_pulse` in one
-   pulse, all other columns inhibited.
+3. Its direction is SET for a positive error, else RESET. For its first pulse, and after each change of direction
+   (counted; beyond `max_reversals` it ends as exhausted), its amplitude is `first[error bucket] + level[conductance
+   bucket] - backoff * min(reversals, MAX_BACKOFFS)`; else the last amplitude plus `step[error bucket]`. It stays within
+   0..`top`. Pulses at `top` are counted; beyond `max_top_pulses` it ends as stuck.
+4. Its pulse is its amplitude with the lowest `grid` bits cleared, so that cells of similar amplitudes share a pulse:
+   each further pulse of a round costs the settling of the rails. The amplitude itself is kept in full, so that small
+   steps add up.
+5. SET pulses, then RESET pulses: for each due pulse amplitude in rising order its cells in column order, at most
+   `cells_per_pulse` in one pulse, all other columns inhibited.
 
-Forming is the same engine with one direction: a cell has converged when its code reaches FORMED_SIEMENS.
+Forming is the same engine with one direction and without a grid: a cell has converged when its code reaches
+FORMED_SIEMENS.
 
-The error bucket is the number of `error_edges` that |error| reaches, the conductance bucket that of `conductance_edges` that the code
-reaches.
+The error bucket is the number of `error_edges` that |error| reaches, the conductance bucket that of
+`conductance_edges` that the code reaches.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ DIRECTION_DTYPE = np.dtype([
     ("first", "<i2", (ERROR_BUCKETS,)), ("level", "<i2", (CONDUCTANCE_BUCKETS,)), ("step", "<i2", (ERROR_BUCKETS,)),
 ])
 POLICY_DTYPE = np.dtype([
-    ("max_pulses", "<u2"), ("max_reversals", "<u2"), ("max_top_pulses", "<u2"), ("backoff", "<u2"),
+    ("max_pulses", "<u2"), ("max_reversals", "u1"), ("max_top_pulses", "u1"), ("backoff", "<u2"), ("grid", "<u2"),
     ("error_edges", "<u2", (ERROR_BUCKETS - 1,)), ("conductance_edges", "<u2", (CONDUCTANCE_BUCKETS - 1,)),
     ("set", DIRECTION_DTYPE), ("reset", DIRECTION_DTYPE), ("form", DIRECTION_DTYPE),
 ])
@@ -85,7 +89,10 @@ class Direction(BaseModel):
 
 
 class Policy(BaseModel):
-    """A write-verify policy; `spec/policies/*.toml`."""
+    """A write-verify policy; `spec/policies/*.toml`.
+
+    grid_v: distance of the pulse amplitudes, rounded down to a power of two rail codes; 0 leaves them as they are.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     name: str
@@ -94,6 +101,7 @@ class Policy(BaseModel):
     max_reversals: Annotated[int, Field(ge=0, le=255)]
     max_top_pulses: Annotated[int, Field(ge=0, le=255)]
     backoff_v: Volts = 0.0
+    grid_v: Volts = 0.0
     error_edges_siemens: Annotated[Edges, Field(max_length=ERROR_BUCKETS - 1)] = ()
     conductance_edges_siemens: Annotated[Edges, Field(max_length=CONDUCTANCE_BUCKETS - 1)] = ()
     set: Direction
@@ -101,11 +109,15 @@ class Policy(BaseModel):
     form: Direction
 
     def pack(self, spec: ChipSpec) -> bytes:
-        """The POLICY memory's bytes: amplitudes as rail DAC codes, edges as verify codes. Raises SpecError beyond the chip's limits."""
+        """The POLICY memory's bytes: amplitudes as rail DAC codes, edges as verify codes.
+
+        Raises SpecError beyond the chip's limits.
+        """
         record = np.zeros((), dtype=POLICY_DTYPE)
         for key in ("max_pulses", "max_reversals", "max_top_pulses"):
             record[key] = getattr(self, key)
         record["backoff"] = spec.rail_code(self.backoff_v)
+        record["grid"] = max(spec.rail_code(self.grid_v).bit_length() - 1, 0)
         for key in ("error_edges", "conductance_edges"):
             edges = np.asarray(getattr(self, f"{key}_siemens")) / spec.siemens_per_code(spec.verify_range)
             if edges.size and edges[-1] >= NO_EDGE:
@@ -115,15 +127,19 @@ class Policy(BaseModel):
         codes = np.vectorize(spec.rail_code, otypes=[np.int16])
         limits = spec.limits
         for key, clamp_v, cap_ns in (
-            ("set", limits.set_v, limits.pulse_ns), ("reset", limits.reset_v, limits.pulse_ns), ("form", limits.form_v, limits.form_pulse_ns)
+            ("set", limits.set_v, limits.pulse_ns),
+            ("reset", limits.reset_v, limits.pulse_ns),
+            ("form", limits.form_v, limits.form_pulse_ns),
         ):
             direction: Direction = getattr(self, key)
             if direction.top_v > clamp_v or direction.gate_v > limits.gate_v or direction.pulse_ns > cap_ns:
                 raise SpecError(
-                    f"policy {self.name}: {key} goes beyond the limits of {spec.name}: {clamp_v} V, gate {limits.gate_v} V, {cap_ns} ns"
+                    f"policy {self.name}: {key} goes beyond the limits of {spec.name}: "
+                    f"{clamp_v} V, gate {limits.gate_v} V, {cap_ns} ns"
                 )
             table = record[key]
-            table["top"], table["gate"], table["pulse_ns"] = spec.rail_code(direction.top_v), spec.rail_code(direction.gate_v), direction.pulse_ns
+            table["top"], table["gate"] = spec.rail_code(direction.top_v), spec.rail_code(direction.gate_v)
+            table["pulse_ns"] = direction.pulse_ns
             for name in ("first", "level", "step"):
                 table[name] = codes(np.asarray(getattr(direction, f"{name}_v")))
         return record.tobytes()
