@@ -184,9 +184,10 @@ def text(rows: int, seed: int) -> str:
         "# Write-verify policies",
         f"    python bench/policies/run.py --rows {rows} --seed {seed} --write",
         f"""Chip `{CHIP}`, tile 0, {rows} rows of 128 cells, over the link; the same formed cells and targets for all.
-        Time and energy are the fabric's, all causes together. Energy is mostly the front end's quiescent power during the
-        verify reads, of which a row takes as many as its slowest cell. The policies and their sources are in
-        `host/ohmloom/spec/policies`; `bench/policies/sweep.py` shows how the published ones got their free numbers.""",
+        Time and energy are the fabric's, all causes together. Energy is mostly the front end's quiescent power
+        during the verify reads, of which a row takes as many as its slowest cell. The policies and their sources
+        are in `host/ohmloom/spec/policies`; `bench/policies/sweep.py` shows how the published ones got their free
+        numbers.""",
         f"## Analog targets, 1 to 40 uS, tolerance {1e6 * TOLERANCE_SIEMENS:g} uS",
         """Errors are standard deviations of the converged cells, in uS: at the verify that passed them, its noise
         included; 1 s and 1 day after the last row.""",
@@ -195,18 +196,18 @@ def text(rows: int, seed: int) -> str:
         (2022)).""",
         "## More passes after relaxation",
         """`Chip.program_conductance` called again 1 s after the last pass: cells that have left the tolerance are
-        written once more, the others keep their age. Pulses, time and energy are sums over all passes, without the waiting;
-        errors count from the last pass. A cell's share of the spread is fixed by its last write in this cell model, so
-        that passes pick writes that stay; where a real cell's later drift is less tied to its first, they bring less.
-        The mean of the relaxation is zero here: shifting targets against it would bring nothing.""",
+        written once more, the others keep their age. Pulses, time and energy are sums over all passes, without the
+        waiting; errors count from the last pass. A cell's share of the spread is fixed by its last write in this
+        cell model, so that passes pick writes that stay; where a real cell's later drift is less tied to its first,
+        they bring less. The mean of the relaxation is zero here: shifting targets against it would bring nothing.""",
         passes_table(rows, seed),
         "## Two bits a cell",
         f"""From erased cells to the levels of Le, Levy et al., RADAR, IEEE Trans. Electron Devices 68 (2021): 5.00 kohm
-        and less, 5.77 to 6.01, 8.51 to 9.31; conductances scaled by {SCALE:g} to this cell's range. The erased level
-        does not count, as it does not there. What differs: their amplitudes are word-line steps, which limit the current,
-        ours are the bit line's; their `fppv` erases after every miss, ours after an overshoot only; the spread of their
-        cells is not that of ours. So compare the ratios (published means: `ispp` 2.5 and `fppv` 2.0 times `radar`), not
-        the counts.""",
+        and less, 5.77 to 6.01, 8.51 to 9.31; conductances scaled by {SCALE:g} to this cell's range. The erased
+        level does not count, as it does not there. What differs: their amplitudes are word-line steps, which limit
+        the current, ours are the bit line's; their `fppv` erases after every miss, ours after an overshoot only;
+        the spread of their cells is not that of ours. So compare the ratios (published means: `ispp` 2.5 and `fppv`
+        2.0 times `radar`), not the counts.""",
         levels_table(rows, seed),
         "## The grid of amplitudes",
         """`default` with other distances: each distinct amplitude of a round costs the rails' settling, so that cells

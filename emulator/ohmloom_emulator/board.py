@@ -35,12 +35,9 @@ class Board:
         spec = load_chip(chip)
         if not 0.0 <= ber < 0.5:
             raise ArgumentError(f"ber: {ber} is not a bit error rate within 0..0.5")
-        if stuck is not None and not 0.0 <= stuck <= 1.0:
-            raise ArgumentError(f"stuck: {stuck} is not a share within 0..1")
-        if seed is not None and not 0 <= seed < 1 << 63:
-            raise ArgumentError(f"seed: {seed} is not within 0..2**63-1")
         if effects is not None:
-            effects = sorted({_effect(name) for name in effects})
+            effects = sorted(set(effects))
+        _check(0 if seed is None else seed, stuck, effects or [])
         if ideal:
             if effects:
                 raise ArgumentError(f"ideal leaves out every effect, so effects={','.join(effects)} cannot be wanted too")
@@ -54,6 +51,10 @@ class Board:
             if (meta.get("chip"), meta.get("digest")) != (spec.name, spec.digest):
                 raise StateError(f"state {self._path}: belongs to chip {meta.get('chip')!r}, not to this {spec.name!r}")
             kept = {key: meta.get(key) for key in asked}
+            try:
+                _check(**kept)
+            except (ArgumentError, TypeError) as error:
+                raise StateError(f"state {self._path}: damaged: {error}") from None
             for key, value in asked.items():
                 if value is not None and value != kept[key]:
                     raise StateError(f"state {self._path}: was made with {key}={kept[key]}, not {value}")
@@ -126,10 +127,15 @@ def board_of_url(url: str) -> Board:
         raise error if isinstance(error, (ArgumentError, StateError)) or type(error) is not ValueError else ArgumentError(f"{url}: {error}") from None
 
 
-def _effect(name: str) -> str:
-    if name not in ALL_EFFECTS:
-        raise ArgumentError(f"effects: unknown {name!r}; known: {', '.join(sorted(ALL_EFFECTS))}")
-    return str(Effect(name))
+def _check(seed: int, stuck: float | None, effects: Iterable[str]) -> None:
+    """Raises ArgumentError, or TypeError for values of another type."""
+    if not isinstance(seed, int) or not 0 <= seed < 1 << 63:
+        raise ArgumentError(f"seed: {seed} is not an integer within 0..2**63-1")
+    if stuck is not None and not 0.0 <= stuck <= 1.0:
+        raise ArgumentError(f"stuck: {stuck} is not a share within 0..1")
+    for name in effects:
+        if name not in ALL_EFFECTS:
+            raise ArgumentError(f"effects: unknown {name!r}; known: {', '.join(sorted(ALL_EFFECTS))}")
 
 
 def _flag(text: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,8 @@ def load(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             raise StateError(f"state {path}: format {meta['format']}; this version reads format {FORMAT}")
     except OSError as error:
         raise StateError(f"state {path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except StateError:
+        raise
+    except Exception as error:  # a damaged archive makes numpy and zipfile raise almost anything
         raise StateError(f"state {path}: damaged, or not a state file ({error})") from None
     return meta, arrays

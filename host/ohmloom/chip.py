@@ -97,7 +97,7 @@ def connect(url: str, *, spec: ChipSpec | str | Path | None = None, baud: int | 
     if options:
         if parts.scheme not in SPEC_SCHEMES:
             raise ArgumentError(f"{url}: options {', '.join(sorted(options))} belong to {', '.join(f'{s}://' for s in SPEC_SCHEMES)} endpoints")
-        values = {key: int(value) if isinstance(value, bool) else value for key, value in options.items() if value is not None}
+        values = {key: _option(value) for key, value in options.items() if value is not None}
         if values:
             url += ("&" if parts.query else "?") + urlencode(values, quote_via=quote)
     named: ChipSpec | str | Path | None = spec
@@ -112,6 +112,13 @@ def connect(url: str, *, spec: ChipSpec | str | Path | None = None, baud: int | 
     except BaseException:
         session.close()
         raise
+
+
+def _option(value: Any) -> Any:
+    """As it stands in a URL's query."""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ",".join(map(str, value))
+    return int(value) if isinstance(value, bool) else value
 
 
 class Chip:
@@ -204,6 +211,7 @@ class Chip:
         """
         selected = self._cells(tile, "mask", True if mask is None else mask, bool)
         self._calibrate_once(tile)  # an offset may look like a formed cell
+        self._calibrate_once(tile)
         rows = np.flatnonzero(selected.any(axis=1))
 
         def requests() -> Iterator[tuple[Command, dict[str, Any]]]:
@@ -252,6 +260,8 @@ class Chip:
     def read_conductance(self, tile: int, *, samples: int = 1) -> Floats:
         """Conductances (rows, columns) in siemens, each read `samples` times and averaged."""
         self._tile(tile)
+        if samples not in range(1, 65):
+            raise ArgumentError(f"samples: an integer within 1..64 wanted, given {samples!r}")
         spec = self.spec
 
         def requests() -> Iterator[tuple[Command, dict[str, Any]]]:
@@ -313,9 +323,9 @@ class Chip:
             raise ArgumentError(f"codes: shape ({spec.rows},) or (n, {spec.rows}) wanted, given {given.shape}")
         if given.dtype.kind not in "iu" and not (given.dtype.kind == "f" and (np.rint(given) == given).all()):
             raise ArgumentError(f"codes: integers wanted, given {given.dtype}{' with NaN' if given.dtype.kind == 'f' and np.isnan(given).any() else ''}")
+        if ((given > spec.read_clamp) | (given < -spec.read_clamp)).any():
+            raise ArgumentError(f"codes: values within +-{spec.read_clamp} wanted, given {given.min()}..{given.max()}")
         batch = np.atleast_2d(given).astype(np.int64)
-        if batch.size and np.abs(batch).max() > spec.read_clamp:
-            raise ArgumentError(f"codes: values within +-{spec.read_clamp} wanted, given {batch.min()}..{batch.max()}")
         pieces = [np.empty((0, spec.columns), np.int16)]
         for answer in self._batches(MVM, batch, spec.columns * 12, tile=tile, range=tia_range):
             pieces.append(answer["codes"].reshape(-1, spec.columns))
@@ -451,7 +461,7 @@ class Chip:
             while first < len(codes):
                 room = 8 * (self._session.payload_budget - command.answer.header_bytes - command.request.header_bytes)
                 most = 8 * (self._session.payload_max - command.answer.header_bytes - command.request.header_bytes)
-                count = max(room // vector_bits // 2 * 2, min(2, most // vector_bits))
+                count = max(room // vector_bits // 2 * 2, min(2, most // vector_bits), 1)
                 yield command, {**values, "count": len(codes[first : first + count]), "codes": codes[first : first + count].ravel()}
                 first += count
 
@@ -468,11 +478,10 @@ class Chip:
         for done, (row, answer) in enumerate(zip(rows, answers, strict=True), start=1):
             cells = answer["cells"]
             status[row], pulses[row], conductance[row] = cells["status"], cells["pulses"], cells["code"] * step
+            tripped = int((status[row] == CellStatus.TRIPPED).sum())
+            if tripped:  # all further rows will be refused
+                raise ChipError(f"{what} row {row} tripped the over-current latch at {tripped} cells; look for shorts, then clear_trip()", 0)
             progress(what, done, len(rows))
-        if (status == CellStatus.TRIPPED).any():
-            raise ChipError(
-                f"{what} tripped the over-current latch at {int((status == CellStatus.TRIPPED).sum())} cells; look for shorts, then clear_trip()", 0
-            )
         return ProgramReport(selected, status, pulses, conductance)
 
     def _calibrate_once(self, tile: int) -> None:

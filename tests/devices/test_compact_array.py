@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from ohmloom_emulator.devices import (
-    VTEAM, CellModel, CompactArrayCell, LinearDrift, Messaris, StanfordPKU, Statistical, Yakopcic,
+    VTEAM,
+    CellModel,
+    CompactArrayCell,
+    LinearDrift,
+    Messaris,
+    StanfordPKU,
+    Statistical,
+    Yakopcic,
 )  # fmt: skip
 
 MODELS: list[Any] = [StanfordPKU(), StanfordPKU.hfox_bilayer(), VTEAM(), Messaris(), LinearDrift(), Yakopcic()]
@@ -79,7 +86,7 @@ def test_population() -> None:
     some = cell.device(3, 1, np.array([[7]]), np.array([3, 150]))
     np.testing.assert_array_equal(some.set_v, devices.set_v[7:8, [3, 150]])
     ideal = cell.device(3, 1, rows, columns, stuck=0.0, ideal=True)
-    assert not (ideal.set_v.any() or ideal.stuck.any() or ideal.cycle_v.any())
+    assert not any(values.any() for values in (ideal.set_v, ideal.stuck, ideal.cycle_v))
     assert np.all(ideal.max_scale == 1)
     after = cell.pulse(devices.initial_siemens, 1.2, 1e-6, device=devices, gate_v=4.0)
     np.testing.assert_array_equal(after[~works], devices.initial_siemens[~works])

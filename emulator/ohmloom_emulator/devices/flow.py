@@ -33,7 +33,8 @@ def advance(
     """The states after `seconds` of dx/dt = rate(x, *drive), kept within [low, high].
 
     `state`, `seconds` and each array of `drive` broadcast to one shape, that of the result. `rate` works on arrays and
-    may be zero anywhere; a cell stops at such a point.
+    may be zero anywhere; a cell stops at such a point. Each result is the same, to the last bit, whatever other cells
+    are moved with it.
     """
     shape = np.broadcast_shapes(state.shape, seconds.shape, *(d.shape for d in drive))
     x, left, *drives = (np.broadcast_to(a, shape).ravel().astype(np.float64) for a in (state, seconds, *drive))
@@ -80,8 +81,9 @@ def _flight_time(
         slowness = half / rate(x, *(d[:, None] for d in drives))
     passable = np.all(np.isfinite(slowness) & (slowness >= 0), axis=1)
     slowness[~passable] = 0.0
-    elapsed = slowness @ _KRONROD
-    return elapsed, np.where(passable, np.abs(elapsed - slowness @ _LOBATTO), np.inf)
+    # Not as matrix products: BLAS rounds a row by how many there are, and cells must not depend on each other.
+    elapsed: FloatArray = (slowness * _KRONROD).sum(axis=1)
+    return elapsed, np.where(passable, np.abs(elapsed - (slowness * _LOBATTO).sum(axis=1)), np.inf)
 
 
 def _arrive(
@@ -90,14 +92,16 @@ def _arrive(
     """The point between start and stop that is reached after `seconds`: Newton, safeguarded by bisection."""
     before, after = start.copy(), stop.copy()
     x = stop.copy()
+    moving = np.ones(x.shape, dtype=np.bool_)
     for _ in range(60):
         miss = _flight_time(rate, start, x, drives)[0] - seconds
         before, after = np.where(miss < 0, x, before), np.where(miss >= 0, x, after)
         guess = x - miss * rate(x, *drives)
         outside = ~((guess - before) * (guess - after) <= 0)
         guess = np.where(outside, (before + after) / 2, guess)
-        settled = bool(np.all(np.abs(guess - x) <= 1e-15 * (np.abs(x) + np.abs(start))))
-        x = guess
-        if settled:
+        settled = np.abs(guess - x) <= 1e-15 * (np.abs(x) + np.abs(start))
+        x = np.where(moving, guess, x)
+        moving &= ~settled
+        if not moving.any():
             break
     return x

@@ -54,9 +54,9 @@ class Statistical:
 
     # Pulses. Thresholds hold for 1 us at 300 K: SET leaves 0 S at its threshold, RESET arrives at 0 S at its own.
     set_threshold_v: float = 1.1
-    set_slope_siemens_per_v: float = 45e-6
+    set_slope_siemens_per_v: float = 50e-6
     reset_threshold_v: float = 2.0
-    reset_slope_siemens_per_v: float = 45e-6
+    reset_slope_siemens_per_v: float = 50e-6
     time_decade_v: float = 0.2
     attempt_hz: float = 1e13
     set_spread_v: float = 0.1
@@ -69,7 +69,7 @@ class Statistical:
     min_siemens: float = 0.5e-6
     min_spread: float = 0.25  # of the logarithm
     gate_threshold_v: float = 0.4
-    gate_siemens_per_v: float = 17e-6
+    gate_siemens_per_v: float = 17.6e-6
     # Forming.
     virgin_siemens: tuple[float, float] = (0.01e-6, 0.1e-6)
     formed_siemens: float = 0.2e-6

@@ -21,6 +21,7 @@ from ohmloom.errors import ArgumentError
 from ohmloom.model import Layer, Model, from_sklearn
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.arithmetic import FRACTION_BITS, OUTPUT_MAX, scale_and_shift
+from ohmloom.spec.commands import INFER
 from ohmloom.spec.network import MAX_BIASES, MAX_STEPS, MAX_WIDTH, STEP_DTYPE, StepFlag
 
 Floats = NDArray[np.float64]
@@ -64,7 +65,7 @@ def compile_model(
         raise ArgumentError(f"X_calibration: shape (samples, {model.inputs}) wanted, given {X.shape}")
     if not np.isfinite(X).all():
         raise ArgumentError("X_calibration: NaN or infinity")
-    _check_controller(model)
+    _check_controller(model, spec)
     if mode == "analog":
         return _compile_analog(model, spec, X, AUTO_COPIES[0] if copies == "auto" else copies, correction)
     if mode != "hybrid":
@@ -114,12 +115,17 @@ def _output_scale(outputs: Floats) -> float:
     return max(float(np.abs(outputs).max()), 1e-12) / (OUTPUT_HEADROOM * OUTPUT_MAX)
 
 
-def _check_controller(model: Model) -> None:
+def _check_controller(model: Model, spec: ChipSpec) -> None:
     widths = [model.inputs, *(layer.outputs for layer in model.layers)]
     if max(widths) > MAX_WIDTH:
         raise ArgumentError(f"a layer is {max(widths)} wide; the controller takes at most {MAX_WIDTH}")
     if sum(widths[1:]) > MAX_BIASES:
         raise ArgumentError(f"the network has {sum(widths[1:])} biases; the controller takes at most {MAX_BIASES}")
+    header = max(INFER.request.header_bytes, INFER.answer.header_bytes)
+    if header + max((3 * model.inputs + 1) // 2, 2 * model.outputs) > spec.link.payload_bytes:
+        raise ArgumentError(
+            f"a vector of {model.inputs} inputs and {model.outputs} outputs does not fit into frames of {spec.link.payload_bytes} bytes"
+        )
 
 
 def _place(model: Model, spec: ChipSpec, copies: int | Literal["auto"]) -> list[Block]:

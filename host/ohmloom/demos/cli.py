@@ -6,8 +6,9 @@ import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
 
 import typer
@@ -46,8 +47,21 @@ def demos() -> None:
     """Run whole jobs, from data to a table: training, forming, programming, inference."""
 
 
+Task = Annotated[str | None, typer.Option("--task", metavar="NAME", help="One of the tasks named above.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", file_okay=False, exists=True, help="The data's folder, laid out as published."
+    ),
+]
+Mode = Annotated[
+    Literal["hybrid", "analog"], typer.Option("--mode", help="A converter after each layer, or only after the last.")
+]
+
+
 @app.command()
 def digits(
+    mode: Mode = "hybrid",
     endpoint: Endpoint = None,
     chip: ChipName = None,
     seed: Seed = 0,
@@ -55,19 +69,62 @@ def digits(
     report: ReportFile = None,
 ) -> None:
     """Classify handwritten digits with a network of 64-32-10, or what the chip has room for."""
-    from ohmloom.demos.digits import Digits
+    _job("digits", None, None, mode, endpoint, chip, seed, json_file, report)
 
-    _job(Digits(), endpoint, chip, seed, json_file, report)
+
+def _command(name: str, text: str) -> None:
+    """Adds a command with a task and a data folder. text: its help, with the tasks and what each reads."""
+
+    @app.command(name, help=text)
+    def command(
+        task: Task = None,
+        data: Folder = None,
+        mode: Mode = "hybrid",
+        endpoint: Endpoint = None,
+        chip: ChipName = None,
+        seed: Seed = 0,
+        json_file: JsonFile = None,
+        report: ReportFile = None,
+    ) -> None:
+        _job(name, task, data, mode, endpoint, chip, seed, json_file, report)
+
+
+_command("images", "Classify images. Tasks: digits; mnist and mnist-conv (a convolution), which read DIR/mnist.")
+_command("wearable", "Classify what sensors record. Tasks: basicmotions (a smart watch), italypower (a power meter).")
+_command(
+    "speech",
+    "Recognise speech. Tasks: digits and heldout-speaker, which read DIR/fsdd/recordings; japanesevowels.",
+)
+_command("robot", "Control in closed loop, a step an inference. Tasks: cartpole, pendulum, acrobot, lunarlander.")
+_command("ecg", "Classify heartbeats. Tasks: beats (five kinds), normal (or not), stream (a record); all read DIR/ecg.")
+
+
+def _demo(name: str, task: str | None, folder: Path | None, mode: Literal["hybrid", "analog"]) -> Demo:
+    """The demo that a command names. Each is in the module of its name."""
+    module = import_module(f"ohmloom.demos.{name}")
+    kind: type[Demo] = getattr(module, name.capitalize())
+    if task is not None and task not in kind.tasks:
+        raise typer.BadParameter(f"--task: one of {', '.join(kind.tasks)} wanted, given {task!r}")
+    return kind(task, folder, mode)
 
 
 def _job(
-    demo: Demo, endpoint: str | None, chip_name: str | None, seed: int, json_file: Path | None, report: Path | None
+    name: str,
+    task: str | None,
+    folder: Path | None,
+    mode: Literal["hybrid", "analog"],
+    endpoint: str | None,
+    chip_name: str | None,
+    seed: int,
+    json_file: Path | None,
+    report: Path | None,
 ) -> None:
     if endpoint is not None and chip_name is not None:
         raise typer.BadParameter("--endpoint and --chip exclude each other: an endpoint's URL names its chip")
     for path in (json_file, report):
         if path is not None and not path.absolute().parent.is_dir():
             raise typer.BadParameter(f"{path}: there is no folder {path.absolute().parent}")
+    demo = _demo(name, task, folder, mode)
 
     from ohmloom.cli.connection import line, opened
     from ohmloom.demos.pipeline import ideal_url, run
@@ -75,7 +132,11 @@ def _job(
     if report is not None:
         from ohmloom.report import write_report  # before the work, so that a missing library is known at once
     url = endpoint or f"emu://{quote(chip_name or DEFAULT_CHIP)}?seed={seed}"
-    command = shlex.join(["ohmloom", "demo", demo.name, "--endpoint", url, "--seed", str(seed)])
+    words = ["ohmloom", "demo", name]
+    words += ["--task", demo.task] if len(demo.tasks) > 1 else []
+    words += ["--data", str(folder)] if folder is not None else []
+    words += ["--mode", mode] if mode != "hybrid" else []
+    command = shlex.join([*words, "--endpoint", url, "--seed", str(seed)])
     with opened(url) as chip, _bars() as progress:
         ideal = ideal_url(url, line.spec or chip.spec.name)
         results = run(demo, chip, endpoint=url, ideal=ideal, seed=seed, progress=progress, command=command)

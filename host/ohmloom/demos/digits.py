@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ohmloom.compiler.placement import place
-from ohmloom.demos.demo import Data, Demo
-from ohmloom.errors import ArgumentError, Error
+from ohmloom.demos.demo import Data, Demo, Mode, fits
+from ohmloom.errors import Error
 from ohmloom.spec import ChipSpec
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ GRIDS = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))
 
 class Digits(Demo):
     name: ClassVar[str] = "digits"
-    title: ClassVar[str] = "Handwritten digits"
+    tasks: ClassVar[dict[str, str]] = {"digits": "Handwritten digits"}
 
     def data(self, spec: ChipSpec, seed: int) -> Data:
         try:
@@ -35,7 +34,7 @@ class Digits(Demo):
             from sklearn.model_selection import train_test_split
         except ImportError as error:
             raise Error(f"the digits come with scikit-learn ({error}): pip install 'ohmloom[demos]'") from None
-        grid, hidden, classes = fitting(spec)
+        grid, hidden, classes = fitting(spec, self.mode)
         images, labels = load_digits(return_X_y=True)
         images, labels = images.reshape(-1, SIDE, SIDE)[labels < classes], labels[labels < classes]
         train, test = train_test_split(np.arange(len(labels)), test_size=TEST_SHARE, stratify=labels, random_state=seed)
@@ -55,7 +54,7 @@ class Digits(Demo):
         return [sample_images(results)]
 
 
-def fitting(spec: ChipSpec) -> tuple[tuple[int, int], int, int]:
+def fitting(spec: ChipSpec, mode: Mode = "hybrid") -> tuple[tuple[int, int], int, int]:
     """(grid, hidden units, classes) of the network that fits: the whole one, or else one of at most a tile a layer."""
     small = [
         (grid, hidden, min(CLASSES, spec.pairs))
@@ -64,11 +63,8 @@ def fitting(spec: ChipSpec) -> tuple[tuple[int, int], int, int]:
         for hidden in range(min(HIDDEN, spec.rows, spec.pairs), 1, -1)
     ]
     for grid, hidden, classes in [(GRIDS[0], HIDDEN, CLASSES), *small]:
-        try:
-            place([(grid[0] * grid[1], hidden), (hidden, classes)], 1, spec)
-        except ArgumentError:
-            continue
-        return grid, hidden, classes
+        if fits(grid[0] * grid[1], hidden, classes, spec, mode):
+            return grid, hidden, classes
     raise Error(
         f"{spec.name}: {spec.tiles} tiles of {spec.rows} rows x {spec.pairs} pairs are too small for the digits"
     )

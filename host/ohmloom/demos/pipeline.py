@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ohmloom.chip import SPEC_SCHEMES, Chip, Progress, connect
-from ohmloom.compiler import Network, compile_model
 from ohmloom.demos.demo import Demo
+from ohmloom.demos.deployment import AGE_S, Compiled
 from ohmloom.demos.results import Meters, Results
-from ohmloom.train import ChipNoise, train_mlp
+from ohmloom.model import Model
 
-AGE_S = 1.0  # between programming and inference: cells relax most in their first second
+__all__ = ["AGE_S", "ideal_url", "run"]
+
 READ_SAMPLES = 4
 
 
@@ -33,21 +34,16 @@ def run(
     clock = _Clock(chip)
     data = demo.data(chip.spec, seed)
     with clock.phase("training"):
-        # Against a single copy's noise, whatever the compiler finds room for: more noise costs no accuracy.
-        model = train_mlp(
-            data.X_train,
-            data.y_train,
-            hidden=data.hidden,
-            noise=ChipNoise.of(chip.spec, AGE_S),
-            seed=seed,
-            progress=lambda done, total, loss: progress("training", done, total),
-        )
-    network = compile_model(model, chip.spec, data.X_train)
-    used = np.isfinite(network.targets)
-    tiles = [tile for tile in range(chip.spec.tiles) if used[tile].any()]
+        deployment = demo.deployment(data, chip.spec, seed, lambda done, total: progress("training", done, total))
+    model = deployment.model
     with clock.phase("calibration"):
-        for tile in tiles:
-            chip.calibrate(tile)
+        compiled = deployment.compiled(chip, demo.mode)
+        network = compiled.network
+        used = np.isfinite(network.targets)
+        tiles = [tile for tile in range(chip.spec.tiles) if used[tile].any()]
+        if demo.mode == "hybrid":  # on a route the cells hold the corrections that were measured before compiling
+            for tile in tiles:
+                chip.calibrate(tile)
     with clock.phase("forming"):
         formed = [chip.form(tile, used[tile], progress=progress) for tile in tiles]
     with clock.phase("programming"):
@@ -58,12 +54,19 @@ def run(
     else:
         sleep(AGE_S)
     later = _read(chip, tiles)
+    device = _Device(chip, compiled, model, progress if demo.metric == "accuracy" else _silent)
     with clock.phase("inference"):
-        outputs = chip.infer(data.X_test, progress=progress)
-    with clock.phase("ideal chip"):
-        ideal_predictions = _predict_ideally(ideal, network, data.X_test, progress)
+        predicted = demo.evaluate(data, device.predict, lambda done, total: progress("inference", done, total))
+    measured = demo.measure(chip, data, model, predicted)
+    with clock.phase("ideal chip"), connect(ideal) as perfect:
+        best = deployment.compiled(perfect, demo.mode)
+        perfect.program(best.network, progress=lambda what, done, total: progress("ideal chip", done, total))
+        ideal_predicted = demo.evaluate(data, _Device(perfect, best, model, _silent).predict, _unseen)
     return Results(
         demo=demo.name,
+        task=demo.task,
+        mode=demo.mode,
+        metric=demo.metric,
         title=demo.title,
         command=command,
         endpoint=endpoint,
@@ -78,9 +81,12 @@ def run(
         after=after,
         later=later,
         age_s=AGE_S,
-        software=model.predict(data.X_test),
-        chip=model.decide(outputs),
-        ideal=ideal_predictions,
+        software=demo.evaluate(data, lambda X: model.decide(deployment.forward(X)), _unseen),
+        chip=predicted,
+        ideal=ideal_predicted,
+        inferences=device.vectors,
+        measured=measured,
+        measured_rows=tuple(demo.rows(measured)),
         meters=clock.meters if clock.emulated else None,
         wall_s=clock.wall_s,
         link=dict(chip.info()["link"]),
@@ -94,10 +100,24 @@ def ideal_url(endpoint: str, chip: str) -> str:
     return f"emu://{name}?ideal=1"
 
 
-def _predict_ideally(url: str, network: Network, X: NDArray[np.float64], progress: Progress) -> NDArray[Any]:
-    with connect(url) as chip:
-        chip.program(network, progress=lambda what, done, total: progress("ideal chip", done, total))
-        return chip.predict(X)
+class _Device:
+    """A programmed chip as a demo sees it: inputs in, predictions out."""
+
+    def __init__(self, chip: Chip, compiled: Compiled, model: Model, progress: Progress) -> None:
+        self._chip, self._compiled, self._model, self._progress = chip, compiled, model, progress
+        self.vectors = 0
+
+    def predict(self, X: NDArray[np.float64]) -> NDArray[Any]:
+        self.vectors += len(X)
+        return self._model.decide(self._compiled.infer(self._chip, X, self._progress))
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Progress of a demo that shows its own."""
+
+
+def _unseen(done: int, total: int) -> None:
+    """Progress that nobody watches."""
 
 
 def _read(chip: Chip, tiles: list[int]) -> NDArray[np.float64]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ohmloom.chip import ProgramReport
 from ohmloom.compiler import Network
-from ohmloom.demos.demo import Data
+from ohmloom.demos.demo import Data, Mode
 from ohmloom.model import Model
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import Cause
@@ -22,13 +22,18 @@ Meters = Mapping[Cause, tuple[float, float]]  # (joules, seconds)
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """A run. Conductances are (tiles, rows, columns) in siemens; predictions are of the held-out samples.
+    """A run. Conductances are (tiles, rows, columns) in siemens.
 
-    after: conductances as read right after programming; later: after `age_s` more. meters: energy and time by phase and
-    cause, None where the endpoint cannot tell (a real board). wall_s: seconds of the wall clock by phase.
+    software, chip, ideal: predictions of the held-out samples, or of a control task the returns of its episodes.
+    inferences: vectors that the chip was given for them; measured: the demo's own numbers; measured_rows: their rows of
+    the table. after: conductances as read right after programming; later: after `age_s` more. meters: energy and time
+    by phase and cause, None where the endpoint cannot tell (a real board). wall_s: seconds of the wall clock by phase.
     """
 
     demo: str
+    task: str
+    mode: Mode
+    metric: Literal["accuracy", "return"]
     title: str
     command: str
     endpoint: str
@@ -46,12 +51,16 @@ class Results:
     software: NDArray[Any]
     chip: NDArray[Any]
     ideal: NDArray[Any]
+    inferences: int
+    measured: Mapping[str, Any]
+    measured_rows: Sequence[tuple[str, str]]
     meters: Mapping[str, Meters] | None
     wall_s: Mapping[str, float]
     link: Mapping[str, int]
 
-    def accuracy(self, predictions: NDArray[Any]) -> float:
-        return float((predictions == self.data.y_test).mean())
+    def score(self, predictions: NDArray[Any]) -> float:
+        """Share of right predictions, or the mean return."""
+        return float((predictions == self.data.y_test).mean() if self.metric == "accuracy" else predictions.mean())
 
     def spent(self, *phases: str) -> tuple[float | None, float | None]:
         """(joules, seconds) of fabric in the phases, all causes; None where the endpoint cannot tell."""
@@ -73,31 +82,34 @@ class Results:
 
     def to_json(self) -> dict[str, Any]:
         """The numbers of the run. Energy and times of the fabric are None where the endpoint cannot tell."""
-        report, samples = self.programming, len(self.chip)
+        report, trials = self.programming, len(self.chip)
         cells, stuck = int(report.selected.sum()), int(report.stuck.sum())
         energy_j, latency_s = self.spent("inference")
         _, programming_s = self.spent("calibration", "forming", "programming")
         return {
-            "software_accuracy": self.accuracy(self.software),
-            "chip_accuracy": self.accuracy(self.chip),
-            "ideal_accuracy": self.accuracy(self.ideal),
+            f"software_{self.metric}": self.score(self.software),
+            f"chip_{self.metric}": self.score(self.chip),
+            f"ideal_{self.metric}": self.score(self.ideal),
             "cells_programmed": cells,
             # Of the cells that can be programmed at all.
             "converged_fraction": float(report.converged.sum()) / (cells - stuck) if cells > stuck else 0.0,
             "pulses_per_cell": report.pulses_per_cell,
             "stuck_cells": stuck,
-            "energy_per_inference_j": None if energy_j is None else energy_j / samples,
-            "latency_per_inference_s": None if latency_s is None else latency_s / samples,
+            "energy_per_inference_j": None if energy_j is None else energy_j / self.inferences,
+            "latency_per_inference_s": None if latency_s is None else latency_s / self.inferences,
             "programming_time_s": programming_s,
             "link_bytes": self.link["bytes_sent"] + self.link["bytes_received"],
             "seed": self.seed,
             "demo": self.demo,
+            "task": self.task,
+            "mode": self.mode,
             "endpoint": self.endpoint,
             "chip": self.spec.name,
             "layers": [self.model.inputs, *(layer.outputs for layer in self.model.layers)],
             "note": self.data.note,
             "copies": self.copies,
-            "test_samples": samples,
+            ("test_samples" if self.metric == "accuracy" else "episodes"): trials,
+            "inferences": self.inferences,
             "formed_cells": self.formed,
             "converged_fraction_of_all": report.converged_fraction,
             "error_sigma_verify_siemens": float(self.errors(report.conductance).std()),
@@ -105,20 +117,22 @@ class Results:
             "error_sigma_later_siemens": float(self.errors(self.later).std()),
             "later_s": self.age_s,
             "wall_s": dict(self.wall_s),
+            **self.measured,
         }
 
     def rows(self) -> list[tuple[str, str]]:
         """(quantity, value) for people, in the order of the table."""
         numbers = self.to_json()
-        percent = "{:.2%}".format
+        name, score = self.metric.capitalize(), ("{:.2%}" if self.metric == "accuracy" else "{:.1f}").format
         micro_siemens = "{:.2f} µS".format
         errors = [1e6 * float(self.errors(g).std()) for g in (self.programming.conductance, self.after, self.later)]
         layers, copies = "-".join(map(str, numbers["layers"])), ", ".join(map(str, self.copies))
         return [
-            ("Accuracy, software (float32)", percent(numbers["software_accuracy"])),
-            ("Accuracy, chip", percent(numbers["chip_accuracy"])),
-            ("Accuracy, ideal chip", percent(numbers["ideal_accuracy"])),
-            ("Held-out samples", f"{numbers['test_samples']}"),
+            (f"{name}, software (float32)", score(self.score(self.software))),
+            (f"{name}, chip", score(self.score(self.chip))),
+            (f"{name}, ideal chip", score(self.score(self.ideal))),
+            ("Held-out samples" if self.metric == "accuracy" else "Episodes", f"{len(self.chip):,}"),
+            *self.measured_rows,
             ("Network", layers),
             ("Pairs a weight, by layer", copies),
             ("Cells programmed", f"{numbers['cells_programmed']:,}"),
