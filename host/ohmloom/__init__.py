@@ -8,11 +8,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ohmloom.chip import Chip, ProgramReport, connect
+from ohmloom.chip import Chip, connect
 from ohmloom.compiler import Network
 from ohmloom.compiler import compile_model as compile  # noqa: A004 - `ohmloom.compile` is the public name
 from ohmloom.errors import ArgumentError, ChipError, Error, LinkError, SpecError, StateError
 from ohmloom.model import Layer, Model, from_sklearn
+from ohmloom.program_report import ProgramReport
 from ohmloom.spec import ChipSpec, load_chip
 
 if TYPE_CHECKING:

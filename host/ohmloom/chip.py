@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,11 +15,33 @@ from ohmloom.compiler import Network
 from ohmloom.compiler.network import Interface
 from ohmloom.errors import ArgumentError, ChipError, Error, LinkError
 from ohmloom.link import Session, open_port
+from ohmloom.program_report import ProgramReport
 from ohmloom.spec import ChipSpec, Policy, load_chip, load_policy, registers
 from ohmloom.spec.arithmetic import CORRECTION_DTYPE, FRACTION_BITS, GAIN_ONE
 from ohmloom.spec.commands import (
-    ADVANCE, CALIBRATE, FORM, INFER, INFO, IV, MEM_READ, MEM_WRITE, MVM, PROGRAM, PULSE, READ, READ_REGISTERS, SELFTEST, SERVICE,
-    WRITE_REGISTERS, Cause, CellStatus, Command, EventKind, Finding, Memory, Polarity,
+    ADVANCE,
+    CALIBRATE,
+    FORM,
+    INFER,
+    INFO,
+    IV,
+    MEM_READ,
+    MEM_WRITE,
+    MVM,
+    PROGRAM,
+    PULSE,
+    READ,
+    READ_REGISTERS,
+    SELFTEST,
+    SERVICE,
+    WRITE_REGISTERS,
+    Cause,
+    CellStatus,
+    Command,
+    EventKind,
+    Finding,
+    Memory,
+    Polarity,
 )
 from ohmloom.spec.network import NOTES_BYTES
 from ohmloom.spec.policy import VIRGIN_SIEMENS
@@ -36,54 +57,6 @@ VIRGIN_SAMPLES = 16
 
 def _no_progress(what: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
-
-
-@dataclass(frozen=True)
-class ProgramReport:
-    """How write-verify or forming ended. All arrays have the shape (rows, columns) of one tile, or (tiles, rows, columns) of all.
-
-    selected: cells that were to be brought to a target; converged: those whose verify passed; pulses: applied to each; status:
-    `CellStatus`; conductance: at the verify that ended each cell, in siemens; formed: cells that had to be formed first.
-    """
-
-    selected: NDArray[np.bool_]
-    status: NDArray[np.uint8]
-    pulses: NDArray[np.int64]
-    conductance: Floats
-    formed: int = 0
-
-    @property
-    def converged(self) -> NDArray[np.bool_]:
-        done: NDArray[np.bool_] = self.status == CellStatus.CONVERGED
-        return done
-
-    @property
-    def converged_fraction(self) -> float:
-        """Of the selected cells; 1.0 when there are none."""
-        return float(self.converged[self.selected].mean()) if self.selected.any() else 1.0
-
-    @property
-    def failed(self) -> NDArray[np.bool_]:
-        """Selected cells that have not converged."""
-        return self.selected & ~self.converged
-
-    def followed_by(self, later: ProgramReport) -> ProgramReport:
-        """This report with the cells that were programmed again replaced, and their pulses added."""
-        again = later.selected
-        return ProgramReport(
-            self.selected | again, np.where(again, later.status, self.status), self.pulses + later.pulses,
-            np.where(again, later.conductance, self.conductance), self.formed + later.formed,
-        )
-
-    @property
-    def stuck(self) -> NDArray[np.bool_]:
-        """Cells that pulses at the top voltage no longer moved to their target."""
-        done: NDArray[np.bool_] = self.status == CellStatus.STUCK
-        return done
-
-    @property
-    def pulses_per_cell(self) -> float:
-        return float(self.pulses[self.selected].mean()) if self.selected.any() else 0.0
 
 
 def connect(url: str, *, spec: ChipSpec | str | Path | None = None, baud: int | None = None, **options: Any) -> Chip:

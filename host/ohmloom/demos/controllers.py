@@ -130,7 +130,7 @@ def plant(task: str) -> Plant:
     return {
         "cartpole": Plant("CartPole-v1", np.array([2.4, 3.0, 0.21, 3.0]), balance, (0, 1), 16, 0.02),
         "pendulum": Plant("Pendulum-v1", np.array([1.0, 1.0, 8.0]), swing_up, (-1, 0, 1), 64, 0.05, unit=2.0),
-        "acrobot": Plant("Acrobot-v1", np.array([1.0, 1.0, 1.0, 1.0, 12.6, 28.3]), two_links, (0, 1, 2), 16, 0.2),
+        "acrobot": Plant("Acrobot-v1", np.array([1.0, 1.0, 1.0, 1.0, 12.6, 28.3]), two_links, (0, 1, 2), 32, 0.2),
         "lunarlander": Plant(
             "LunarLander-v3", np.array([1.0, 1.5, 1.0, 1.5, 1.0, 1.0, 1.0, 1.0]), land, (0, 1, 2, 3), 64, 0.02
         ),

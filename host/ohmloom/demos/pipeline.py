@@ -75,7 +75,7 @@ def run(
         seed=seed,
         data=data,
         model=model,
-        network=network,
+        compiled=compiled,
         programming=report,
         formed=sum(int((tile.converged & (tile.pulses > 0)).sum()) for tile in formed) + report.formed,
         after=after,

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ohmloom.chip import ProgramReport
 from ohmloom.compiler import Network
 from ohmloom.demos.demo import Data, Mode
+from ohmloom.demos.deployment import Compiled
 from ohmloom.model import Model
+from ohmloom.program_report import ProgramReport
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import Cause
 
@@ -42,7 +43,7 @@ class Results:
     seed: int
     data: Data
     model: Model
-    network: Network
+    compiled: Compiled
     programming: ProgramReport
     formed: int
     after: Floats
@@ -57,6 +58,11 @@ class Results:
     meters: Mapping[str, Meters] | None
     wall_s: Mapping[str, float]
     link: Mapping[str, int]
+
+    @property
+    def network(self) -> Network:
+        """What was programmed."""
+        return self.compiled.network
 
     def score(self, predictions: NDArray[Any]) -> float:
         """Share of right predictions, or the mean return."""
