@@ -1,6 +1,6 @@
 """Vectors a second of `Chip.infer` and `Chip.mvm` on the emulator, and where the time goes: frames, fabric, controller, host.
 
-    python bench/infer/run.py [--vectors 20000] [--chip lab-128x128x4]
+python bench/infer/run.py [--vectors 20000] [--chip lab-128x128x4]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
 import cProfile
+import itertools
 import pstats
 import statistics
 import time
@@ -31,7 +32,7 @@ def network(spec: ohmloom.ChipSpec, X: np.ndarray, widths: tuple[int, ...]) -> o
     rng = np.random.default_rng(0)
     layers = [
         ohmloom.Layer(rng.normal(size=(n, m)) / np.sqrt(n), np.zeros(m), "none" if index == len(widths) - 2 else "relu")
-        for index, (n, m) in enumerate(zip(widths, widths[1:], strict=False))
+        for index, (n, m) in enumerate(itertools.pairwise(widths))
     ]
     return ohmloom.compile(ohmloom.Model(tuple(layers), "regression"), spec, X)
 
@@ -43,7 +44,10 @@ def shares(job: Callable[[], object]) -> dict[str, float]:
     times = dict.fromkeys([*SHARES, "host"], 0.0)
 
     def room(path: str) -> str | None:
-        return next((name for name, marks in SHARES.items() if any(mark in path for mark in marks)), "host" if "/ohmloom/" in path else None)
+        return next(
+            (name for name, marks in SHARES.items() if any(mark in path for mark in marks)),
+            "host" if "/ohmloom/" in path else None,
+        )
 
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     for (path, _, _), (_, _, own, _, callers) in stats.items():
@@ -82,7 +86,8 @@ def main() -> None:
         print("| job | vectors/s | fabric time a vector | wall / fabric time | frames | fabric | controller | host |")
         print("|---|---|---|---|---|---|---|---|")
         jobs: dict[str, Callable[[], object]] = {
-            f"infer {'-'.join(map(str, widths))}": lambda: chip.infer(X), f"mvm {spec.rows}x{spec.columns}": lambda: chip.mvm(0, codes),
+            f"infer {'-'.join(map(str, widths))}": lambda: chip.infer(X),
+            f"mvm {spec.rows}x{spec.columns}": lambda: chip.mvm(0, codes),
         }
         for name, job in jobs.items():
             job()
@@ -92,7 +97,8 @@ def main() -> None:
             part = shares(job)
             print(
                 f"| {name} | {vectors_s:,.0f} | {fabric_s * 1e6:.1f} us | {1 / (vectors_s * fabric_s):.2f} | "
-                + " | ".join(f"{part[key]:.0%}" for key in ("frames", "fabric", "controller", "host")) + " |"
+                + " | ".join(f"{part[key]:.0%}" for key in ("frames", "fabric", "controller", "host"))
+                + " |"
             )
 
 

@@ -29,8 +29,15 @@ class Board:
     """
 
     def __init__(
-        self, chip: str, *, seed: int | None = None, state: str | Path | None = None, ber: float = 0.0,
-        stuck: float | None = None, ideal: bool | None = None, effects: Iterable[str] | None = None,
+        self,
+        chip: str,
+        *,
+        seed: int | None = None,
+        state: str | Path | None = None,
+        ber: float = 0.0,
+        stuck: float | None = None,
+        ideal: bool | None = None,
+        effects: Iterable[str] | None = None,
     ) -> None:
         spec = load_chip(chip)
         if not 0.0 <= ber < 0.5:
@@ -40,7 +47,9 @@ class Board:
         _check(0 if seed is None else seed, stuck, effects or [])
         if ideal:
             if effects:
-                raise ArgumentError(f"ideal leaves out every effect, so effects={','.join(effects)} cannot be wanted too")
+                raise ArgumentError(
+                    f"ideal leaves out every effect, so effects={','.join(effects)} cannot be wanted too"
+                )
             effects = []
         self._path = None if state is None else Path(state)
         asked = {"seed": seed, "stuck": stuck, "effects": effects}
@@ -60,8 +69,15 @@ class Board:
                     raise StateError(f"state {self._path}: was made with {key}={kept[key]}, not {value}")
         elif self._path is not None and not self._path.parent.is_dir():
             raise StateError(f"state {self._path}: no folder {self._path.parent}")
-        chosen: dict[str, Any] = {"seed": seed or 0, "stuck": stuck, "effects": sorted(ALL_EFFECTS) if effects is None else effects, **kept}
-        self.fabric = Fabric(spec, seed=chosen["seed"], stuck=chosen["stuck"], effects={Effect(name) for name in chosen["effects"]})
+        chosen: dict[str, Any] = {
+            "seed": seed or 0,
+            "stuck": stuck,
+            "effects": sorted(ALL_EFFECTS) if effects is None else effects,
+            **kept,
+        }
+        self.fabric = Fabric(
+            spec, seed=chosen["seed"], stuck=chosen["stuck"], effects={Effect(name) for name in chosen["effects"]}
+        )
         self.controller = Controller(self.fabric)
         if arrays is not None:
             try:
@@ -71,7 +87,11 @@ class Board:
                 raise StateError(f"state {self._path}: damaged: {error}") from None
         link = spec.link
         self.receiver = Receiver(
-            self.controller.execute, window=link.window, max_payload=link.payload_bytes, baud_max=link.baud_max, emulated=True
+            self.controller.execute,
+            window=link.window,
+            max_payload=link.payload_bytes,
+            baud_max=link.baud_max,
+            emulated=True,
         )
         self.controller.link_counters = self._link_counters
         self._noise_in, self._noise_out = NoisyLine(ber, 2 * self.fabric.seed), NoisyLine(ber, 2 * self.fabric.seed + 1)
@@ -90,7 +110,10 @@ class Board:
         if self._path is not None:
             fabric = self.fabric
             meta = {
-                "chip": fabric.spec.name, "digest": fabric.spec.digest, "seed": fabric.seed, "stuck": fabric.stuck,
+                "chip": fabric.spec.name,
+                "digest": fabric.spec.digest,
+                "seed": fabric.seed,
+                "stuck": fabric.stuck,
                 "effects": sorted(fabric.effects),
             }
             state_file.save(self._path, meta, {**fabric.state(), **self.controller.memories.arrays()})
@@ -98,8 +121,10 @@ class Board:
     def _link_counters(self) -> dict[registers.Register, int]:
         receiver = self.receiver
         return {
-            registers.FRAMES_GOOD: receiver.frames_good, registers.FRAMES_BAD: receiver.frames_bad,
-            registers.NAKS: receiver.naks, registers.REPEATS: receiver.repeats,
+            registers.FRAMES_GOOD: receiver.frames_good,
+            registers.FRAMES_BAD: receiver.frames_bad,
+            registers.NAKS: receiver.naks,
+            registers.REPEATS: receiver.repeats,
         }
 
 
@@ -124,7 +149,11 @@ def board_of_url(url: str) -> Board:
             effects=[name for name in options["effects"].split(",") if name] if "effects" in options else None,
         )
     except ValueError as error:
-        raise error if isinstance(error, (ArgumentError, StateError)) or type(error) is not ValueError else ArgumentError(f"{url}: {error}") from None
+        raise (
+            error
+            if isinstance(error, (ArgumentError, StateError)) or type(error) is not ValueError
+            else ArgumentError(f"{url}: {error}")
+        ) from None
 
 
 def _check(seed: int, stuck: float | None, effects: Iterable[str]) -> None:

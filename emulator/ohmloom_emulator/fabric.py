@@ -53,12 +53,21 @@ class Fabric:
     """
 
     def __init__(
-        self, spec: ChipSpec, *, seed: int = 0, stuck: float | None = None, ideal: bool = False, effects: Set[Effect] = ALL_EFFECTS
+        self,
+        spec: ChipSpec,
+        *,
+        seed: int = 0,
+        stuck: float | None = None,
+        ideal: bool = False,
+        effects: Set[Effect] = ALL_EFFECTS,
     ) -> None:
         effects = frozenset() if ideal else frozenset(effects)
         self.spec, self.seed, self.stuck, self.effects = spec, seed, stuck, effects
         model, reliability = cells_of(spec)
-        self.tiles = [Tile(spec, index, model, reliability, seed=seed, stuck=stuck, effects=effects) for index in range(spec.tiles)]
+        self.tiles = [
+            Tile(spec, index, model, reliability, seed=seed, stuck=stuck, effects=effects)
+            for index in range(spec.tiles)
+        ]
         self._columns = [ColumnReadout(spec, index, seed=seed, effects=effects) for index in range(spec.tiles)]
         self._rows = RowDrivers(spec, seed=seed, effects=effects)
         self._samples = np.zeros((spec.tiles, spec.rows + 1, spec.columns), dtype=np.int64)
@@ -108,7 +117,11 @@ class Fabric:
         volts = self._rows.volts(codes, self._row)
         if self._row == self.reference_row:
             siemens = np.full((self._row_count, self.spec.columns), 1.0 / self.spec.afe.reference_ohm)
-            self._current, self._variance, fed = volts @ siemens, np.zeros((len(codes), self.spec.columns)), siemens.sum(axis=1)
+            self._current, self._variance, fed = (
+                volts @ siemens,
+                np.zeros((len(codes), self.spec.columns)),
+                siemens.sum(axis=1),
+            )
             self._strains: list[tuple[Tile, int, Integers]] = []
         else:
             self._current, self._variance = tile.currents(volts, self._row)
@@ -165,7 +178,14 @@ class Fabric:
         return raw, int(saturated.sum())
 
     def pulse(
-        self, tile: int, row: int, groups: NDArray[np.bool_], polarity: Polarity, rails: NDArray[Any], gate: int, width_ns: int
+        self,
+        tile: int,
+        row: int,
+        groups: NDArray[np.bool_],
+        polarity: Polarity,
+        rails: NDArray[Any],
+        gate: int,
+        width_ns: int,
     ) -> int:
         """Write pulses in turn on one row, each after the rails have settled; returns how many went well.
 
@@ -204,7 +224,9 @@ class Fabric:
     def state(self) -> dict[str, NDArray[Any]]:
         """A copy of everything that changes, as arrays; `restore` takes it back."""
         arrays = {
-            f"tile{index}_{key}": np.array(getattr(tile, key)) for index, tile in enumerate(self.tiles) for key in CELL_STATE
+            f"tile{index}_{key}": np.array(getattr(tile, key))
+            for index, tile in enumerate(self.tiles)
+            for key in CELL_STATE
         }
         arrays["samples"] = self._samples.copy()
         arrays["passes"] = self._passes.copy()

@@ -1,9 +1,9 @@
 """ohmloom: train, map, program and run neural networks on memristor crossbars.
 
-    chip = ohmloom.connect("emu://lab-128x128x4")
-    network = ohmloom.compile(model, chip.spec, X_calibration)
-    report = chip.program(network)
-    y = chip.infer(X)
+chip = ohmloom.connect("emu://lab-128x128x4")
+network = ohmloom.compile(model, chip.spec, X_calibration)
+report = chip.program(network)
+y = chip.infer(X)
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,24 @@ if TYPE_CHECKING:
     from ohmloom.estimators import CrossbarMLPClassifier, CrossbarMLPRegressor
 
 __all__ = [
-    "ArgumentError", "Chip", "ChipError", "ChipSpec", "CrossbarMLPClassifier", "CrossbarMLPRegressor", "Error", "Layer", "LinkError",
-    "Model", "Network", "ProgramReport", "SpecError", "StateError", "compile", "connect", "from_sklearn", "load_chip",
+    "ArgumentError",
+    "Chip",
+    "ChipError",
+    "ChipSpec",
+    "CrossbarMLPClassifier",
+    "CrossbarMLPRegressor",
+    "Error",
+    "Layer",
+    "LinkError",
+    "Model",
+    "Network",
+    "ProgramReport",
+    "SpecError",
+    "StateError",
+    "compile",
+    "connect",
+    "from_sklearn",
+    "load_chip",
 ]
 
 

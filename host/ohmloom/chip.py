@@ -69,7 +69,9 @@ def connect(url: str, *, spec: ChipSpec | str | Path | None = None, baud: int | 
     parts = urlsplit(url)
     if options:
         if parts.scheme not in SPEC_SCHEMES:
-            raise ArgumentError(f"{url}: options {', '.join(sorted(options))} belong to {', '.join(f'{s}://' for s in SPEC_SCHEMES)} endpoints")
+            raise ArgumentError(
+                f"{url}: options {', '.join(sorted(options))} belong to {', '.join(f'{s}://' for s in SPEC_SCHEMES)} endpoints"
+            )
         values = {key: _option(value) for key, value in options.items() if value is not None}
         if values:
             url += ("&" if parts.query else "?") + urlencode(values, quote_via=quote)
@@ -117,7 +119,9 @@ class Chip:
     def __enter__(self) -> Chip:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -130,13 +134,19 @@ class Chip:
         """Names, sizes, limits, link and counters of the endpoint, for people and logs."""
         values = self._registers()
         return {
-            "chip": self.spec.name, "tiles": self.spec.tiles, "rows": self.spec.rows, "columns": self.spec.columns,
+            "chip": self.spec.name,
+            "tiles": self.spec.tiles,
+            "rows": self.spec.rows,
+            "columns": self.spec.columns,
             "controller_version": f"{self._version >> 16}.{self._version >> 8 & 255}.{self._version & 255}",
-            "emulated": self._session.emulated, "baud": self._session.baud, "window": self._session.window,
+            "emulated": self._session.emulated,
+            "baud": self._session.baud,
+            "window": self._session.window,
             "payload_bytes": self._session.payload_max,
             "tripped": bool(registers.STATUS_TRIPPED.get(values["status"])),
             "network": bool(registers.STATUS_NETWORK_VALID.get(values["status"])),
-            "registers": values, "link": vars(self._session.statistics),
+            "registers": values,
+            "link": vars(self._session.statistics),
         }
 
     @property
@@ -196,8 +206,14 @@ class Chip:
         return self._report(selected, rows, answers, "forming", progress)
 
     def program_conductance(
-        self, tile: int, target_siemens: ArrayLike, tolerance_siemens: float = 1e-6, *, policy: Policy | str | None = None,
-        form: bool = True, progress: Progress = _no_progress,
+        self,
+        tile: int,
+        target_siemens: ArrayLike,
+        tolerance_siemens: float = 1e-6,
+        *,
+        policy: Policy | str | None = None,
+        form: bool = True,
+        progress: Progress = _no_progress,
     ) -> ProgramReport:
         """Brings the cells of a tile to `target_siemens` (rows, columns) within the tolerance by write-verify; NaN leaves a cell alone.
 
@@ -210,7 +226,9 @@ class Chip:
         wanted = target[selected]
         highest = 2000 * step
         if np.isinf(target).any() or (wanted < 0).any() or (wanted > highest).any():
-            raise ArgumentError(f"target_siemens: values within 0..{highest:.3g} or NaN wanted, given {np.nanmin(target):.3g}..{np.nanmax(target):.3g}")
+            raise ArgumentError(
+                f"target_siemens: values within 0..{highest:.3g} or NaN wanted, given {np.nanmin(target):.3g}..{np.nanmax(target):.3g}"
+            )
         if not step <= tolerance_siemens <= highest:
             raise ArgumentError(f"tolerance_siemens: {tolerance_siemens} is not within {step:.3g}..{highest:.3g}")
         if policy is not None:
@@ -257,10 +275,17 @@ class Chip:
             if not np.isfinite(value):
                 raise ArgumentError(f"{name}: {value} is not finite")
         if max(abs(volts), gate_v) > spec.rail_dac.full_scale_v or gate_v < 0 or not 0 < width_s < 1:
-            raise ArgumentError(f"a pulse of {volts} V, gate {gate_v} V, {width_s} s is beyond the rails (0..{spec.rail_dac.full_scale_v} V, below 1 s)")
+            raise ArgumentError(
+                f"a pulse of {volts} V, gate {gate_v} V, {width_s} s is beyond the rails (0..{spec.rail_dac.full_scale_v} V, below 1 s)"
+            )
         answer = self._session.request(
-            PULSE, tile=self._tile(tile), row=self._index("row", row, spec.rows), column=self._index("column", column, spec.columns),
-            polarity=Polarity.SET if volts >= 0 else Polarity.RESET, rail=spec.rail_code(abs(volts)), gate=spec.rail_code(gate_v),
+            PULSE,
+            tile=self._tile(tile),
+            row=self._index("row", row, spec.rows),
+            column=self._index("column", column, spec.columns),
+            polarity=Polarity.SET if volts >= 0 else Polarity.RESET,
+            rail=spec.rail_code(abs(volts)),
+            gate=spec.rail_code(gate_v),
             width_ns=round(width_s * 1e9),
         )
         return float(answer["code"] * spec.siemens_per_code(spec.verify_range))
@@ -268,14 +293,22 @@ class Chip:
     def iv_sweep(self, tile: int, row: int, column: int, volts: ArrayLike, *, tia_range: int | None = None) -> Floats:
         """Currents (A) of one cell at read voltages `volts` (n,), within the read limit either side of 0."""
         spec = self.spec
-        tia_range = spec.verify_range if tia_range is None else self._index("tia_range", tia_range, len(spec.afe.tia_ohm))
+        tia_range = (
+            spec.verify_range if tia_range is None else self._index("tia_range", tia_range, len(spec.afe.tia_ohm))
+        )
         values = np.asarray(volts, dtype=np.float64)
         codes = np.rint(values / spec.row_dac.lsb_v) if np.isfinite(values).all() else np.array([])
         if values.ndim != 1 or values.size == 0 or codes.size == 0 or np.abs(codes).max() > spec.read_clamp:
-            raise ArgumentError(f"volts: a list of finite values within +-{spec.limits.read_v} V wanted, given {volts!r}")
+            raise ArgumentError(
+                f"volts: a list of finite values within +-{spec.limits.read_v} V wanted, given {volts!r}"
+            )
         answer = self._session.request(
-            IV, tile=self._tile(tile), row=self._index("row", row, spec.rows), column=self._index("column", column, spec.columns),
-            range=tia_range, codes=codes.astype(np.int64),
+            IV,
+            tile=self._tile(tile),
+            row=self._index("row", row, spec.rows),
+            column=self._index("column", column, spec.columns),
+            range=tia_range,
+            codes=codes.astype(np.int64),
         )
         amperes: Floats = answer["codes"] * (spec.column_adc.lsb_v / spec.afe.tia_ohm[tia_range] / (1 << FRACTION_BITS))
         return amperes
@@ -295,14 +328,15 @@ class Chip:
         if given.ndim not in (1, 2) or given.shape[-1] != spec.rows:
             raise ArgumentError(f"codes: shape ({spec.rows},) or (n, {spec.rows}) wanted, given {given.shape}")
         if given.dtype.kind not in "iu" and not (given.dtype.kind == "f" and (np.rint(given) == given).all()):
-            raise ArgumentError(f"codes: integers wanted, given {given.dtype}{' with NaN' if given.dtype.kind == 'f' and np.isnan(given).any() else ''}")
+            raise ArgumentError(
+                f"codes: integers wanted, given {given.dtype}{' with NaN' if given.dtype.kind == 'f' and np.isnan(given).any() else ''}"
+            )
         if ((given > spec.read_clamp) | (given < -spec.read_clamp)).any():
             raise ArgumentError(f"codes: values within +-{spec.read_clamp} wanted, given {given.min()}..{given.max()}")
         batch = np.atleast_2d(given).astype(np.int64)
-        pieces = [np.empty((0, spec.columns), np.int16)]
-        for answer in self._batches(MVM, batch, spec.columns * 12, tile=tile, range=tia_range):
-            pieces.append(answer["codes"].reshape(-1, spec.columns))
-        result = np.concatenate(pieces)
+        answers = self._batches(MVM, batch, spec.columns * 12, tile=tile, range=tia_range)
+        pieces = [answer["codes"].reshape(-1, spec.columns) for answer in answers]
+        result = np.concatenate([np.empty((0, spec.columns), np.int16), *pieces])
         return result[0] if given.ndim == 1 else result
 
     def infer(self, X: ArrayLike, *, progress: Progress = _no_progress) -> Floats:
@@ -327,7 +361,12 @@ class Chip:
         return self.interface.decide(self.infer(X))
 
     def program(
-        self, network: Network, *, tolerance_siemens: float = 1e-6, policy: Policy | str | None = None, repair: bool = True,
+        self,
+        network: Network,
+        *,
+        tolerance_siemens: float = 1e-6,
+        policy: Policy | str | None = None,
+        repair: bool = True,
         progress: Progress = _no_progress,
     ) -> ProgramReport:
         """Programs a compiled network: calibrates, forms and write-verifies the cells it uses, then loads its steps and biases.
@@ -347,8 +386,10 @@ class Chip:
             reports.append(report)
         self.load(network)
         return ProgramReport(
-            np.stack([report.selected for report in reports]), np.stack([report.status for report in reports]),
-            np.stack([report.pulses for report in reports]), np.stack([report.conductance for report in reports]),
+            np.stack([report.selected for report in reports]),
+            np.stack([report.status for report in reports]),
+            np.stack([report.pulses for report in reports]),
+            np.stack([report.conductance for report in reports]),
             sum(report.formed for report in reports),
         )
 
@@ -357,7 +398,9 @@ class Chip:
         cell = self.spec.cell
         swapped = np.arange(target.shape[1]) ^ 1
         miss = np.where(report.failed, report.conductance - target, np.nan)[:, swapped]
-        partners: Floats = np.where(report.converged, np.clip(target + miss, cell.g_min_siemens, cell.g_max_siemens), np.nan)
+        partners: Floats = np.where(
+            report.converged, np.clip(target + miss, cell.g_min_siemens, cell.g_max_siemens), np.nan
+        )
         return partners
 
     def load(self, network: Network) -> None:
@@ -366,7 +409,9 @@ class Chip:
         notes = network.interface.to_json().encode()
         content = np.array(len(notes), NOTES_DTYPE).tobytes() + notes
         if len(content) > NOTES_BYTES:
-            raise ArgumentError(f"the network's notes take {len(content)} bytes; the chip keeps {NOTES_BYTES}: shorten the class names")
+            raise ArgumentError(
+                f"the network's notes take {len(content)} bytes; the chip keeps {NOTES_BYTES}: shorten the class names"
+            )
         self._write_memory(Memory.BIAS, network.biases.tobytes())
         self._write_memory(Memory.NOTES, content)
         self._write_memory(Memory.NETWORK, network.memory())
@@ -385,7 +430,9 @@ class Chip:
                 text = self._read_memory(Memory.NOTES, NOTES_DTYPE.itemsize + length)[NOTES_DTYPE.itemsize :]
                 self._interface = Interface.from_json(text.decode())
             except ValueError as error:
-                raise Error(f"the chip's notes on its network cannot be read ({error}): load() the network again") from None
+                raise Error(
+                    f"the chip's notes on its network cannot be read ({error}): load() the network again"
+                ) from None
         return self._interface
 
     # Upkeep
@@ -425,7 +472,9 @@ class Chip:
 
     # Inside
 
-    def _batches(self, command: Command, codes: NDArray[np.int64], answer_bits: int, **values: Any) -> Iterator[dict[str, Any]]:
+    def _batches(
+        self, command: Command, codes: NDArray[np.int64], answer_bits: int, **values: Any
+    ) -> Iterator[dict[str, Any]]:
         """Answers to a batch of vectors, cut into frames that suit the line; vectors go in pairs, which the controller interleaves."""
         vector_bits = max(12 * codes.shape[1], answer_bits)
 
@@ -435,13 +484,25 @@ class Chip:
                 room = 8 * (self._session.payload_budget - command.answer.header_bytes - command.request.header_bytes)
                 most = 8 * (self._session.payload_max - command.answer.header_bytes - command.request.header_bytes)
                 count = max(room // vector_bits // 2 * 2, min(2, most // vector_bits), 1)
-                yield command, {**values, "count": len(codes[first : first + count]), "codes": codes[first : first + count].ravel()}
+                yield (
+                    command,
+                    {
+                        **values,
+                        "count": len(codes[first : first + count]),
+                        "codes": codes[first : first + count].ravel(),
+                    },
+                )
                 first += count
 
         return self._session.stream(requests())
 
     def _report(
-        self, selected: NDArray[np.bool_], rows: NDArray[Any], answers: Iterator[dict[str, Any]], what: str, progress: Progress
+        self,
+        selected: NDArray[np.bool_],
+        rows: NDArray[Any],
+        answers: Iterator[dict[str, Any]],
+        what: str,
+        progress: Progress,
     ) -> ProgramReport:
         status = np.zeros(selected.shape, np.uint8)
         pulses = np.zeros(selected.shape, np.int64)
@@ -453,7 +514,10 @@ class Chip:
             status[row], pulses[row], conductance[row] = cells["status"], cells["pulses"], cells["code"] * step
             tripped = int((status[row] == CellStatus.TRIPPED).sum())
             if tripped:  # all further rows will be refused
-                raise ChipError(f"{what} row {row} tripped the over-current latch at {tripped} cells; look for shorts, then clear_trip()", 0)
+                raise ChipError(
+                    f"{what} row {row} tripped the over-current latch at {tripped} cells; look for shorts, then clear_trip()",
+                    0,
+                )
             progress(what, done, len(rows))
         return ProgramReport(selected, status, pulses, conductance)
 
@@ -466,7 +530,9 @@ class Chip:
 
     def _check_network(self, network: Network) -> None:
         if (network.chip, network.digest) != (self.spec.name, self.spec.digest):
-            raise ArgumentError(f"the network was compiled for {network.chip!r} (spec digest {network.digest:08x}), not for this {self.spec.name!r}")
+            raise ArgumentError(
+                f"the network was compiled for {network.chip!r} (spec digest {network.digest:08x}), not for this {self.spec.name!r}"
+            )
 
     def _registers(self) -> dict[str, int]:
         values: dict[str, int] = {}
@@ -488,7 +554,8 @@ class Chip:
     def _read_memory(self, memory: Memory, length: int, offset: int = 0) -> bytes:
         size = self._session.payload_max // 2
         requests = (
-            (MEM_READ, {"memory": memory, "offset": offset + start, "length": min(size, length - start)}) for start in range(0, length, size)
+            (MEM_READ, {"memory": memory, "offset": offset + start, "length": min(size, length - start)})
+            for start in range(0, length, size)
         )
         return b"".join(answer["data"].tobytes() for answer in self._session.stream(requests))
 

@@ -39,7 +39,9 @@ def models() -> list[ohmloom.Model]:
     return result
 
 
-def test_chip_is_within_half_a_point_of_float32_and_needs_fewer_pulses_than_neurram(models: list[ohmloom.Model]) -> None:
+def test_chip_is_within_half_a_point_of_float32_and_needs_fewer_pulses_than_neurram(
+    models: list[ohmloom.Model],
+) -> None:
     software, on_chip, pulses, neurram_pulses, converged = [], [], [], [], []
     for seed, model in zip(SEEDS, models, strict=True):
         X_train, X_test, _, y_test = split(seed)
@@ -74,11 +76,17 @@ def job(request: pytest.FixtureRequest, models: list[ohmloom.Model]) -> Iterator
     with ohmloom.connect(URL, seed=3, ber=request.param) as chip:
         chip.program(ohmloom.compile(models[3], chip.spec, X_train))
         chip.advance(3600)
-        yield request.param, {
-            "outputs": chip.infer(X_test), "codes": chip.mvm(0, np.full((33, 128), 50)),
-            "conductances": np.stack([chip.read_conductance(tile) for tile in range(2)]),
-            "energy": chip.energy_j, "time": chip.fabric_time_s, "repeats": chip.info()["link"]["repeats"],
-        }
+        yield (
+            request.param,
+            {
+                "outputs": chip.infer(X_test),
+                "codes": chip.mvm(0, np.full((33, 128), 50)),
+                "conductances": np.stack([chip.read_conductance(tile) for tile in range(2)]),
+                "energy": chip.energy_j,
+                "time": chip.fabric_time_s,
+                "repeats": chip.info()["link"]["repeats"],
+            },
+        )
 
 
 _jobs: dict[float, dict[str, object]] = {}
@@ -110,7 +118,9 @@ def test_second_process_classifies_without_programming(models: list[ohmloom.Mode
         f"with ohmloom.connect({URL!r}, state={state!r}) as chip:\n"
         "    print(chip.fabric_time_s, np.mean(chip.predict(data['X']) == data['y']))\n"
     )
-    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    ).stdout
     second_time_s, accuracy = map(float, output.split())
     assert second_time_s == pytest.approx(time_s, abs=1e-9)
     assert abs(accuracy - before) <= 0.01

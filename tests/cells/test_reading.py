@@ -11,6 +11,7 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
 from ohmloom.spec import ChipSpec, load_chip
+from ohmloom.spec.commands import Polarity
 from ohmloom.spec.effects import ALL_EFFECTS, Effect
 from ohmloom_emulator.array.lines import Lines
 from ohmloom_emulator.controller.controller import Controller
@@ -121,6 +122,23 @@ def test_a_row_of_bent_cells_with_current_limits() -> None:
         assert current[index, 1] == pytest.approx((source - expected) / series, rel=1e-7)
     assert current[2, 1] == limit_a
     assert np.all(current[:, 0] == 0)
+
+
+def test_pulses_computed_at_once_are_pulses_one_by_one(make_chip: Any) -> None:
+    """Groups of one row, bent cells and a transistor's limit: the same conductances to the last bit."""
+    spec = load_chip(make_chip(HFOX, row_ohm=3.0))
+    groups = np.arange(16) % 4 == np.arange(4)[:, None]
+    together, apart = Fabric(spec, seed=2), Fabric(spec, seed=2)
+    random_state(together)
+    random_state(apart)
+    for polarity, volts in ((Polarity.SET, (0.9, 0.95, 1.0, 1.1)), (Polarity.RESET, (1.0, 1.2, 1.5, 2.0))):
+        rails = np.array([spec.rail_code(v) for v in volts])
+        together.pulse(0, 3, groups, polarity, rails, 2500, 1000)
+        for index in range(4):
+            apart.pulse(0, 3, groups[index : index + 1], polarity, rails[index : index + 1], 2500, 1000)
+    assert not np.array_equal(together.tiles[0].conductance[3], random_state(Fabric(spec))[3])
+    for key, value in together.state().items():
+        np.testing.assert_array_equal(value, apart.state()[key], err_msg=key)
 
 
 def test_temperature_of_the_chip(make_chip: Any) -> None:

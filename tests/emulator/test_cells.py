@@ -33,8 +33,11 @@ def looked_at(fabric, tile=0):
 
 @settings(max_examples=30, deadline=None)
 @given(
-    columns=st.permutations(range(16)), sizes=st.lists(st.integers(1, 6), min_size=2, max_size=5), polarity=st.sampled_from(list(Polarity)),
-    rails=st.lists(st.integers(0, 3276), min_size=5, max_size=5), width_ns=st.sampled_from([1, 1000, 10_000]),
+    columns=st.permutations(range(16)),
+    sizes=st.lists(st.integers(1, 6), min_size=2, max_size=5),
+    polarity=st.sampled_from(list(Polarity)),
+    rails=st.lists(st.integers(0, 3276), min_size=5, max_size=5),
+    width_ns=st.sampled_from([1, 1000, 10_000]),
     later_ns=st.sampled_from([0, 900_000, 3_000_000]),
 )
 def test_pulses_at_once_and_one_by_one_leave_the_same_state(same, columns, sizes, polarity, rails, width_ns, later_ns):
@@ -62,9 +65,7 @@ def test_pulses_after_the_one_that_trips_never_happen(bench, changed, same):
     groups = np.zeros((4, 16), dtype=bool)
     groups[0, 0], groups[1, 1], groups[2, 2:12], groups[3, 12] = True, True, True, True
     levels = np.array([1500, 1500, 3000, 3276])
-    fabric, first_three = (
-        Fabric(spec, seed=2, effects=frozenset()) for _ in range(2)
-    )
+    fabric, first_three = (Fabric(spec, seed=2, effects=frozenset()) for _ in range(2))
     for each in (fabric, first_three):
         arrays = each.state()
         arrays["tile0_conductance"] = arrays["tile0_written"] = np.full((8, 16), 10e-6)

@@ -7,12 +7,46 @@ import pytest
 
 from ohmloom.spec import load_policy
 from ohmloom.spec.commands import (
-    ADVANCE, CALIBRATE, COMMANDS, FORM, HELLO, INFER, INFO, IV, MEM_READ, MEM_WRITE, MVM, PROGRAM, PULSE, RATE, READ, READ_REGISTERS, ROUTE,
-    SELFTEST, SERVICE, TYPE_ERROR, WRITE_REGISTERS, Cause, ErrorCode, EventKind, Memory, Polarity,
+    ADVANCE,
+    CALIBRATE,
+    COMMANDS,
+    FORM,
+    HELLO,
+    INFER,
+    INFO,
+    IV,
+    MEM_READ,
+    MEM_WRITE,
+    MVM,
+    PROGRAM,
+    PULSE,
+    RATE,
+    READ,
+    READ_REGISTERS,
+    ROUTE,
+    SELFTEST,
+    SERVICE,
+    TYPE_ERROR,
+    WRITE_REGISTERS,
+    Cause,
+    ErrorCode,
+    EventKind,
+    Memory,
+    Polarity,
 )
 from ohmloom.spec.policy import POLICY_DTYPE
 from ohmloom.spec.registers import (
-    ARM, ID, PULSE_CAP_NS, READ_CLAMP, REGISTERS, SCRATCH, STATUS, TRIP_CAUSE, TRIP_CLEAR, TRIP_SET, VERSION,
+    ARM,
+    ID,
+    PULSE_CAP_NS,
+    READ_CLAMP,
+    REGISTERS,
+    SCRATCH,
+    STATUS,
+    TRIP_CAUSE,
+    TRIP_CLEAR,
+    TRIP_SET,
+    VERSION,
 )
 from ohmloom_emulator.fabric import Fabric
 
@@ -34,7 +68,15 @@ GOOD = {
     ROUTE: {"stages": stages({}, {"tile": 1})},
     PROGRAM: {"tile": 1, "row": 7, "cells": ROW},
     READ: {"tile": 1, "row": 0, "rows": 8, "samples": 64},
-    PULSE: {"tile": 1, "row": 7, "column": 15, "polarity": Polarity.RESET, "rail": 3276, "gate": 4095, "width_ns": 10_000},
+    PULSE: {
+        "tile": 1,
+        "row": 7,
+        "column": 15,
+        "polarity": Polarity.RESET,
+        "rail": 3276,
+        "gate": 4095,
+        "width_ns": 10_000,
+    },
     IV: {"tile": 1, "row": 7, "column": 15, "range": 1, "codes": [-327, 0, 327]},
     CALIBRATE: {"tile": 1},
     SELFTEST: {},
@@ -138,7 +180,9 @@ def test_bad_request_gets_its_error_and_changes_nothing(controller, command, cha
     controller(MVM, **GOOD[MVM])
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS.values() if command not in (HELLO, RATE)], ids=name)
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS.values() if command not in (HELLO, RATE)], ids=name
+)
 def test_wrong_lengths(controller, command):
     good = command.request.pack(**{**GOOD, FORM: FORM_GOOD, INFER: {"count": 1, "codes": [0] * 8}}[command])
     if command.request.header_bytes:

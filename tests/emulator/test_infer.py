@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import itertools
 
 import numpy as np
 import pytest
@@ -36,7 +37,8 @@ def model_infer(cells, correction, biases, steps, codes):
         corrected = {}
         for column in range(2 * field["pair"], 2 * (field["pair"] + field["pairs"])):
             current = sum(
-                values[field["input"] + r % field["inputs"]] * LSB_V * g[field["row"] + r, column] for r in range(field["rows"])
+                values[field["input"] + r % field["inputs"]] * LSB_V * g[field["row"] + r, column]
+                for r in range(field["rows"])
             )
             offset, gain = correction[field["tile"], field["range"], column]
             corrected[column] = ((raw_code(current, field["range"]) * 16 - int(offset)) * int(gain) + 2**14) >> 15
@@ -50,7 +52,9 @@ def model_infer(cells, correction, biases, steps, codes):
                 if field["flags"] & StepFlag.RELU:
                     total = max(total, 0)
                 limit = 32767 if field["flags"] & StepFlag.OUTPUT else CLAMP
-                result.append(min(max((total * field["scale"] + (1 << field["shift"] - 1)) >> field["shift"], -limit), limit))
+                result.append(
+                    min(max((total * field["scale"] + (1 << field["shift"] - 1)) >> field["shift"], -limit), limit)
+                )
             values = result
     return values
 
@@ -100,12 +104,25 @@ def networks(draw):
             flags = (StepFlag.FIRST if index == 0 else 0) | (StepFlag.LAST if last else 0)
             flags |= StepFlag.RELU if last and draw(st.booleans()) else 0
             flags |= StepFlag.OUTPUT if last and layer == layers - 1 else 0
-            steps.append(step(
-                flags=flags, tile=draw(st.integers(0, 1)), range=draw(st.integers(0, 1)), row=draw(st.integers(0, 8 - rows)), rows=rows,
-                pair=draw(st.integers(0, 8 - pairs)), pairs=pairs, input=draw(st.integers(0, width - part_inputs)), inputs=part_inputs,
-                output=draw(st.integers(0, outputs - part_outputs)), outputs=part_outputs, bias=first_bias, width=outputs,
-                scale=draw(st.integers(2**15, 2**16 - 1)), shift=draw(st.integers(14, 20)),
-            ))
+            steps.append(
+                step(
+                    flags=flags,
+                    tile=draw(st.integers(0, 1)),
+                    range=draw(st.integers(0, 1)),
+                    row=draw(st.integers(0, 8 - rows)),
+                    rows=rows,
+                    pair=draw(st.integers(0, 8 - pairs)),
+                    pairs=pairs,
+                    input=draw(st.integers(0, width - part_inputs)),
+                    inputs=part_inputs,
+                    output=draw(st.integers(0, outputs - part_outputs)),
+                    outputs=part_outputs,
+                    bias=first_bias,
+                    width=outputs,
+                    scale=draw(st.integers(2**15, 2**16 - 1)),
+                    shift=draw(st.integers(14, 20)),
+                )
+            )
         width, first_bias = outputs, first_bias + outputs
     return steps, inputs, width
 
@@ -118,7 +135,10 @@ def test_infer_is_what_the_definition_says(asked, with_cells, network, seed):
     controller = asked(with_cells(Fabric(load_chip("bench-8x16"), ideal=True), seed=seed))
     cells = [controller.fabric.state()[f"tile{tile}_conductance"] for tile in range(2)]
     correction = np.zeros((2, 2, 16), [("offset", "<i2"), ("gain", "<u2")])
-    correction["offset"], correction["gain"] = rng.integers(-200, 200, (2, 2, 16)), rng.integers(30000, 36000, (2, 2, 16))
+    correction["offset"], correction["gain"] = (
+        rng.integers(-200, 200, (2, 2, 16)),
+        rng.integers(30000, 36000, (2, 2, 16)),
+    )
     biases = rng.integers(-3000, 3000, 64)
     load(controller, steps, inputs, outputs, biases, correction)
     codes = rng.integers(-CLAMP, CLAMP, (5, inputs), endpoint=True)
@@ -212,8 +232,11 @@ def test_infer_takes_the_time_of_its_drives(bench, asked):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    cuts=st.lists(st.integers(0, 15), max_size=5), ahead_us=st.none() | st.floats(0.0, 30 * 32.6), doublings=st.integers(0, 12),
-    tile=st.integers(0, 1), seed=st.integers(0, 3),
+    cuts=st.lists(st.integers(0, 15), max_size=5),
+    ahead_us=st.none() | st.floats(0.0, 30 * 32.6),
+    doublings=st.integers(0, 12),
+    tile=st.integers(0, 1),
+    seed=st.integers(0, 3),
 )
 def test_cutting_a_batch_between_pairs_changes_nothing(asked, same, cuts, ahead_us, doublings, tile, seed):
     """Also when an epoch falls into the batch; vectors are taken two by two, so cuts are even."""
@@ -231,7 +254,8 @@ def test_cutting_a_batch_between_pairs_changes_nothing(asked, same, cuts, ahead_
             fabric.advance(max(epoch_ns - round(1000 * ahead_us) - fabric.now_ns, 0))
         answers = [
             controller(INFER, count=end - start, codes=codes[start:end].ravel())["outputs"]
-            for start, end in zip(edges, edges[1:], strict=False) if end > start
+            for start, end in itertools.pairwise(edges)
+            if end > start
         ]
         results.append((np.concatenate(answers), controller.everything()))
     np.testing.assert_array_equal(results[0][0], results[1][0])
@@ -243,7 +267,7 @@ def test_cutting_a_batch_between_pairs_changes_nothing(asked, same, cuts, ahead_
 
 def model_route(cells, stages, volts):
     """Raw codes (columns,) behind the last stage, each stage (range, attenuation, relu, level of its bias row or None)."""
-    for index, (tia_range, attenuation, relu, level) in enumerate(stages):
+    for index, (tia_range, attenuation, relu, _level) in enumerate(stages):
         current = volts @ cells[index]
         if index == len(stages) - 1:
             return [raw_code(a, tia_range) for a in current]
@@ -308,8 +332,30 @@ def test_analog_steps_are_a_route(bench, asked, with_cells):
     controller = asked(with_cells(Fabric(bench, ideal=True)))
     cells = [controller.fabric.state()[f"tile{tile}_conductance"] for tile in range(2)]
     steps = [
-        step(flags=StepFlag.ANALOG | StepFlag.RELU | StepFlag.LEVEL, rows=5, row=1, pairs=8, inputs=5, outputs=8, width=8, shift=2, level=90),
-        step(flags=FLAGS | StepFlag.LEVEL, tile=1, rows=8, pair=2, pairs=4, inputs=8, outputs=4, width=4, level=-60, scale=32768, shift=16),
+        step(
+            flags=StepFlag.ANALOG | StepFlag.RELU | StepFlag.LEVEL,
+            rows=5,
+            row=1,
+            pairs=8,
+            inputs=5,
+            outputs=8,
+            width=8,
+            shift=2,
+            level=90,
+        ),
+        step(
+            flags=FLAGS | StepFlag.LEVEL,
+            tile=1,
+            rows=8,
+            pair=2,
+            pairs=4,
+            inputs=8,
+            outputs=4,
+            width=4,
+            level=-60,
+            scale=32768,
+            shift=16,
+        ),
     ]
     load(controller, steps, 5, 4, [7, -7, 70, -70])
     codes = np.random.default_rng(8).integers(-CLAMP, CLAMP, (6, 5))
@@ -318,5 +364,7 @@ def test_analog_steps_are_a_route(bench, asked, with_cells):
         volts = np.zeros(8)
         volts[1:6], volts[7] = vector * LSB_V, 90 * LSB_V
         raw = model_route(cells, [(0, 0.25, True, None), (0, None, None, -60)], volts)
-        sums = [16 * (raw[2 * p] - raw[2 * p + 1]) + bias for p, bias in zip(range(2, 6), [7, -7, 70, -70], strict=True)]
+        sums = [
+            16 * (raw[2 * p] - raw[2 * p + 1]) + bias for p, bias in zip(range(2, 6), [7, -7, 70, -70], strict=True)
+        ]
         np.testing.assert_array_equal(outputs, [(total * 32768 + (1 << 15)) >> 16 for total in sums])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -108,7 +110,12 @@ def test_samples_at_a_converters_end_are_counted_and_stay_within_12_bits(bench, 
 
 @pytest.mark.parametrize(
     ("chip", "columns", "slots"),
-    [("bench-8x16", range(16), 16), ("bench-8x16", [3, 9], 2), ("lab-128x128x4", range(128), 16), ("lab-128x128x4", range(20), 3)],
+    [
+        ("bench-8x16", range(16), 16),
+        ("bench-8x16", [3, 9], 2),
+        ("lab-128x128x4", range(128), 16),
+        ("lab-128x128x4", range(20), 3),
+    ],
 )
 def test_time_is_the_sum_of_data_sheet_durations(chip, columns, slots):
     """AD5628 settles in 7 us, the TIA in 0.3 us, the ADS7953 takes 1 us a sample; n ADCs convert n neighbouring columns at once."""
@@ -180,7 +187,8 @@ def test_cutting_a_batch_anywhere_changes_nothing(asked, same, cuts, ahead_us, d
             fabric.advance(max(epoch_ns - round(1000 * ahead_us) - fabric.now_ns, 0))
         answers = [
             controller(MVM, tile=1, range=0, count=end - start, codes=codes[start:end].ravel())["codes"]
-            for start, end in zip(edges, edges[1:], strict=False) if end > start
+            for start, end in itertools.pairwise(edges)
+            if end > start
         ]
         results.append((np.concatenate(answers), controller.everything()))
     np.testing.assert_array_equal(results[0][0], results[1][0])
@@ -278,7 +286,11 @@ def test_every_effect_can_be_left_out_and_ideal_leaves_out_all(bench, with_cells
     ideal = outputs(ideal=True)
     np.testing.assert_array_equal(ideal, outputs(effects=frozenset()))
     assert (outputs() != ideal).mean() > 0.9
-    for effect in ALL_EFFECTS - {Effect.SPREAD, Effect.STUCK, Effect.RELAXATION}:  # those change the cells, which are given here
+    for effect in ALL_EFFECTS - {
+        Effect.SPREAD,
+        Effect.STUCK,
+        Effect.RELAXATION,
+    }:  # those change the cells, which are given here
         assert (outputs(effects=frozenset({effect})) != ideal).any(), effect
 
 

@@ -11,8 +11,26 @@ from hypothesis import strategies as st
 from ohmloom.link import Frame, FrameDecoder, encode
 from ohmloom.spec import load_chip
 from ohmloom.spec.commands import (
-    ANSWER, COMMANDS, ERROR_LAYOUT, FORM, HELLO, INFER, INFO, MEM_READ, MEM_WRITE, MVM, PROGRAM, PROTOCOL_VERSION, PULSE, RATE, READ,
-    TYPE_ERROR, TYPE_NAK, WRITE_REGISTERS, ErrorCode, Memory,
+    ANSWER,
+    COMMANDS,
+    ERROR_LAYOUT,
+    FORM,
+    HELLO,
+    INFER,
+    INFO,
+    MEM_READ,
+    MEM_WRITE,
+    MVM,
+    PROGRAM,
+    PROTOCOL_VERSION,
+    PULSE,
+    RATE,
+    READ,
+    TYPE_ERROR,
+    TYPE_NAK,
+    WRITE_REGISTERS,
+    ErrorCode,
+    Memory,
 )
 from ohmloom.spec.layout import pack_codes
 from ohmloom.spec.network import HEADER_DTYPE, MAGIC, STEP_DTYPE
@@ -38,7 +56,13 @@ def requests(draw):
     payload = b""
     if array is not None and array.kind == "i12":
         codes = st.integers(-330, 330) | st.integers(-2048, 2047)
-        payload = pack_codes(draw(st.lists(codes, max_size=40) | st.lists(codes, min_size=8, max_size=8) | st.lists(codes, min_size=32, max_size=32)))
+        payload = pack_codes(
+            draw(
+                st.lists(codes, max_size=40)
+                | st.lists(codes, min_size=8, max_size=8)
+                | st.lists(codes, min_size=32, max_size=32)
+            )
+        )
     elif array is not None:
         count = draw(st.sampled_from([0, 1, 2, 16]))
         size = count * array.dtype.itemsize
@@ -77,8 +101,19 @@ def loaded_networks(draw):
     for record in steps:
         for name in STEP_DTYPE.names:
             info = np.iinfo(STEP_DTYPE[name])
-            small = {"flags": 63, "tile": 1, "range": 1, "row": 3, "pair": 3, "level": 300, "scale": 65535, "shift": 20}.get(name, 8)
-            record[name] = draw(st.integers(0, small) | st.integers(0, small) | st.integers(0, small) | st.integers(info.min, info.max))
+            small = {
+                "flags": 63,
+                "tile": 1,
+                "range": 1,
+                "row": 3,
+                "pair": 3,
+                "level": 300,
+                "scale": 65535,
+                "shift": 20,
+            }.get(name, 8)
+            record[name] = draw(
+                st.integers(0, small) | st.integers(0, small) | st.integers(0, small) | st.integers(info.min, info.max)
+            )
     header = np.zeros((), HEADER_DTYPE)
     header["magic"], header["steps"], header["crc"] = MAGIC, len(steps), binascii.crc32(steps.tobytes())
     header["inputs"], header["outputs"] = draw(st.integers(0, 12)), draw(st.integers(0, 12))
@@ -130,7 +165,11 @@ def unstuffed(piece):
 def good_frames(stream):
     """(type, sequence, payload) of everything in the stream whose CRC is right."""
     bodies = [unstuffed(piece) for piece in stream.split(b"\0")[:-1] if piece]
-    return [(body[0], body[1], body[2:-2]) for body in bodies if body and len(body) >= 4 and crc16(body[:-2]) == int.from_bytes(body[-2:], "little")]
+    return [
+        (body[0], body[1], body[2:-2])
+        for body in bodies
+        if body and len(body) >= 4 and crc16(body[:-2]) == int.from_bytes(body[-2:], "little")
+    ]
 
 
 def session(number):

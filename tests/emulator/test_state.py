@@ -25,7 +25,11 @@ CHIP = "bench-8x16"
 
 def python(code, *arguments, check=True):
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)], capture_output=True, text=True, check=check, timeout=60
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=check,
+        timeout=60,
     )
 
 
@@ -151,7 +155,9 @@ def test_wrong_meta_is_refused(file, change):
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), near=st.sampled_from(["start", "anywhere", "end"]))
+@given(
+    place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), near=st.sampled_from(["start", "anywhere", "end"])
+)
 def test_any_flipped_bit_is_found_or_harmless(saved, tmp_path, place, bit, near):
     content = bytearray(saved.read_bytes())
     index = int(place * (len(content) if near == "anywhere" else 1500)) - (1500 if near == "end" else 0)
@@ -272,7 +278,9 @@ def test_bytes_at_a_wrong_rate_are_noise():
     port = serial.serial_for_url(f"emu://{CHIP}", baudrate=9600)
     hello = encode(HELLO.code, 0, HELLO.request.pack(session=1, protocol=PROTOCOL_VERSION))
     port.write(hello * 20)
-    assert all(getattr(frame, "type", None) != HELLO.code | ANSWER for frame in FrameDecoder(512).feed(port.read(10**6)))
+    assert all(
+        getattr(frame, "type", None) != HELLO.code | ANSWER for frame in FrameDecoder(512).feed(port.read(10**6))
+    )
     port.baudrate = 115200
     port.reset_input_buffer()
     port.write(b"\0" + hello)
@@ -282,7 +290,9 @@ def test_bytes_at_a_wrong_rate_are_noise():
 
 def test_options_of_the_url(tmp_path):
     path = tmp_path / "a chip+1.npz"
-    board = board_of_url(f"emu://{CHIP}?seed=9&stuck=0.25&state={str(path).replace(' ', '%20').replace('+', '%2B')}&ber=0.001&effects=adc,tia,stuck")
+    board = board_of_url(
+        f"emu://{CHIP}?seed=9&stuck=0.25&state={str(path).replace(' ', '%20').replace('+', '%2B')}&ber=0.001&effects=adc,tia,stuck"
+    )
     assert (board.fabric.seed, board.fabric.stuck, board.fabric.effects) == (9, 0.25, {"adc", "tia", "stuck"})
     board.save()
     assert path.exists()

@@ -43,7 +43,9 @@ def test_calibration_finds_gain_within_a_thousandth_and_offset_within_half_a_cod
     true = np.array([true_errors(controller.fabric, tile, tia_range) for controller in calibrated for tile in range(2)])
     assert np.std(true[:, 0] - 1) > 0.015
     assert np.std(true[:, 1]) > 4
-    gain, offset = np.moveaxis([left(controller, tile, tia_range) for controller in calibrated for tile in range(2)], 1, 0)
+    gain, offset = np.moveaxis(
+        [left(controller, tile, tia_range) for controller in calibrated for tile in range(2)], 1, 0
+    )
     assert np.sqrt(np.mean(gain**2)) < (7e-4, 1.5e-4)[tia_range]
     assert np.abs(gain).max() < (3e-3, 1e-3)[tia_range]
     assert np.abs(offset).max() < 0.5
@@ -54,7 +56,9 @@ def test_the_report_tells_what_was_found_and_left(bench, asked):
     report = controller(CALIBRATE, tile=1)
     errors = [true_errors(controller.fabric, 1, tia_range) for tia_range in range(2)]
     assert report["offset_max"] / 16 == pytest.approx(max(np.abs(offset).max() for _, offset in errors), abs=0.3)
-    assert report["gain_error_max"] / 32768 == pytest.approx(max(np.abs(1 / gain - 1).max() for gain, _ in errors), abs=2e-3)
+    assert report["gain_error_max"] / 32768 == pytest.approx(
+        max(np.abs(1 / gain - 1).max() for gain, _ in errors), abs=2e-3
+    )
     assert report["residual_max"] / 16 < 0.5
     assert report["failed"] == 0
 

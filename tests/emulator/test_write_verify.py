@@ -10,7 +10,17 @@ import pytest
 
 from ohmloom.spec import load_policy
 from ohmloom.spec.commands import (
-    CALIBRATE, FORM, MEM_READ, MEM_WRITE, PROGRAM, READ_REGISTERS, WRITE_REGISTERS, CellStatus, ErrorCode, Memory, Polarity,
+    CALIBRATE,
+    FORM,
+    MEM_READ,
+    MEM_WRITE,
+    PROGRAM,
+    READ_REGISTERS,
+    WRITE_REGISTERS,
+    CellStatus,
+    ErrorCode,
+    Memory,
+    Polarity,
 )
 from ohmloom.spec.registers import ARM, PULSES, STATUS, STATUS_ARMED, STATUS_TRIPPED, TRIP_CAUSE
 from ohmloom_emulator.fabric import Fabric
@@ -41,7 +51,10 @@ def slow_engine(fabric, correction, policy, tile, row, targets, tolerances, *, f
     """The rounds 1 to 5 for one row. targets and tolerances in verify codes; correction: (offset, gain) a column."""
     spec = fabric.spec
     step = spec.siemens_per_code(1)
-    edges = [[round(edge / step) for edge in policy.error_edges_siemens], [round(edge / step) for edge in policy.conductance_edges_siemens]]
+    edges = [
+        [round(edge / step) for edge in policy.error_edges_siemens],
+        [round(edge / step) for edge in policy.conductance_edges_siemens],
+    ]
     tables = {Polarity.SET: policy.form if forming else policy.set, Polarity.RESET: policy.reset}
     grid = 0 if forming else max(volts_to_code(policy.grid_v).bit_length() - 1, 0)
     cells = [Cell(None if tolerance else CellStatus.SKIPPED) for tolerance in tolerances]
@@ -49,7 +62,10 @@ def slow_engine(fabric, correction, policy, tile, row, targets, tolerances, *, f
         fabric.select(tile, row, 1, 1)
         fabric.drive(np.array([[327]]))
         raw = fabric.sample(np.arange(spec.columns))[0][0].tolist()
-        codes = [(((code * 16 - offset) * gain + 2**14 >> 15) + 8) >> 4 for code, (offset, gain) in zip(raw, correction, strict=True)]
+        codes = [
+            (((code * 16 - offset) * gain + 2**14 >> 15) + 8) >> 4
+            for code, (offset, gain) in zip(raw, correction, strict=True)
+        ]
         for cell, code, target, tolerance in zip(cells, codes, targets, tolerances, strict=True):
             if cell.status is None or cell.status is CellStatus.SKIPPED:
                 cell.code = code
@@ -72,7 +88,8 @@ def slow_engine(fabric, correction, policy, tile, row, targets, tolerances, *, f
                     cell.status = CellStatus.EXHAUSTED
                     continue
                 cell.amplitude = (
-                    volts_to_code(table.first_v[error_bucket]) + volts_to_code(table.level_v[level_bucket])
+                    volts_to_code(table.first_v[error_bucket])
+                    + volts_to_code(table.level_v[level_bucket])
                     - volts_to_code(policy.backoff_v) * min(cell.reversals, 8)
                 )
             else:
@@ -86,7 +103,11 @@ def slow_engine(fabric, correction, policy, tile, row, targets, tolerances, *, f
         if all(cell.status is not None for cell in cells):
             return cells
         for polarity in (Polarity.SET, Polarity.RESET):
-            due = [(cell.amplitude >> grid << grid, column) for column, cell in enumerate(cells) if cell.status is None and cell.direction is polarity]
+            due = [
+                (cell.amplitude >> grid << grid, column)
+                for column, cell in enumerate(cells)
+                if cell.status is None and cell.direction is polarity
+            ]
             table = tables[polarity]
             for level in sorted({level for level, _ in due}):
                 columns = [column for other, column in due if other == level]
@@ -95,7 +116,9 @@ def slow_engine(fabric, correction, policy, tile, row, targets, tolerances, *, f
                     group[0, columns[first : first + spec.limits.cells_per_pulse]] = True
                     for column in np.flatnonzero(group[0]):
                         cells[column].pulses += 1
-                    if not fabric.pulse(tile, row, group, polarity, np.array([level]), volts_to_code(table.gate_v), table.pulse_ns):
+                    if not fabric.pulse(
+                        tile, row, group, polarity, np.array([level]), volts_to_code(table.gate_v), table.pulse_ns
+                    ):
                         for cell in cells:
                             cell.status = CellStatus.TRIPPED if cell.status is None else cell.status
                         return cells
@@ -137,11 +160,15 @@ def compare_tile(spec, asked, same, policy, *, seed, stuck, target_siemens=None,
     for row in range(spec.rows):
         arm(controller)
         answer = controller(FORM, tile=1, row=row, mask=np.ones(spec.columns, int))
-        cells = slow_engine(reference, correction, policy, 1, row, [formed_code] * spec.columns, [1] * spec.columns, forming=True)
+        cells = slow_engine(
+            reference, correction, policy, 1, row, [formed_code] * spec.columns, [1] * spec.columns, forming=True
+        )
         assert_reported(answer, cells)
         pulses += sum(cell.pulses for cell in cells)
     for row in range(spec.rows):
-        siemens = rng.uniform(1e-6, 40e-6, spec.columns) if target_siemens is None else np.full(spec.columns, target_siemens)
+        siemens = (
+            rng.uniform(1e-6, 40e-6, spec.columns) if target_siemens is None else np.full(spec.columns, target_siemens)
+        )
         target, tolerances = np.rint(siemens / step).astype(int), np.full(spec.columns, tolerance)
         tolerances[rng.random(spec.columns) < 0.1] = 0
         answer = controller(PROGRAM, tile=1, row=row, cells=np.stack([target, tolerances], axis=1).ravel())
@@ -255,7 +282,9 @@ def test_over_current_trips_latches_and_reports(bench, changed, asked, same):
     target, tolerances = np.full(16, 600), np.full(16, 10)
     target[:4] = 5
     answer = controller(PROGRAM, tile=0, row=4, cells=np.stack([target, tolerances], axis=1).ravel())
-    cells = slow_engine(reference, [(0, 32768)] * 16, load_policy(spec.cell.policy), 0, 4, target.tolist(), tolerances.tolist())
+    cells = slow_engine(
+        reference, [(0, 32768)] * 16, load_policy(spec.cell.policy), 0, 4, target.tolist(), tolerances.tolist()
+    )
     assert_reported(answer, cells)
     same(controller.fabric.state(), reference.state())
     assert CellStatus.TRIPPED in answer["cells"]["status"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -55,7 +56,7 @@ def random_model() -> Callable[..., ohmloom.Model]:
                 rng.normal(0, 1 / np.sqrt(inputs), (inputs, outputs)), rng.normal(0, 0.3, outputs),
                 "none" if index == len(widths) - 2 else "relu",
             )
-            for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False))
+            for index, (inputs, outputs) in enumerate(itertools.pairwise(widths))
         ]  # fmt: skip
         return ohmloom.Model(tuple(layers), **{"task": "regression", **options})
 

@@ -76,7 +76,9 @@ CALLS = {
 
 
 def everything(board):
-    return {key: value.tobytes() for key, value in {**board.fabric.state(), **board.controller.memories.arrays()}.items()}
+    return {
+        key: value.tobytes() for key, value in {**board.fabric.state(), **board.controller.memories.arrays()}.items()
+    }
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -92,7 +94,9 @@ def test_wrong_argument_is_named_and_nothing_is_sent(chip, board_of, name):
 
 
 def test_bad_policy_is_an_error_before_anything_is_sent(chip, board_of):
-    beyond = load_policy("default").model_copy(update={"reset": load_policy("default").reset.model_copy(update={"top_v": 4.2})})
+    beyond = load_policy("default").model_copy(
+        update={"reset": load_policy("default").reset.model_copy(update={"top_v": 4.2})}
+    )
     frames = board_of(chip).receiver.frames_good
     for policy, named in (("nonesuch", "unknown policy"), (beyond, "reset goes beyond the limits")):
         with pytest.raises(SpecError, match=named):

@@ -17,7 +17,9 @@ STEP = 65.07e-9  # siemens a verify code
 @pytest.fixture
 def still():
     """A chip whose cells all work and keep their conductances between pulses."""
-    with ohmloom.connect("emu://bench-8x16", seed=1, stuck=0, effects="spread,stuck,read_noise,wires,dac,tia,adc") as chip:
+    with ohmloom.connect(
+        "emu://bench-8x16", seed=1, stuck=0, effects="spread,stuck,read_noise,wires,dac,tia,adc"
+    ) as chip:
         yield chip
 
 
@@ -136,7 +138,11 @@ def test_pulse_and_iv(still, truth):
 
 def test_over_current_is_one_clear_error_and_latches(tmp_path):
     path = tmp_path / "weak.toml"
-    text = (files("ohmloom.spec") / "chips" / "bench-8x16.toml").read_text().replace("over_current_a = 0.006", "over_current_a = 100e-6")
+    text = (
+        (files("ohmloom.spec") / "chips" / "bench-8x16.toml")
+        .read_text()
+        .replace("over_current_a = 0.006", "over_current_a = 100e-6")
+    )
     path.write_text(text)
     with ohmloom.connect(f"emu://{path}", stuck=0) as chip:
         with pytest.raises(ChipError, match="over-current"):

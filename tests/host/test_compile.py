@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +23,7 @@ COPIES = st.sampled_from([1, 2, 4, 8, 16])
 def stacks(draw, chip):
     """Widths of a stack of layers that may or may not fit the chip."""
     widths = draw(st.lists(st.integers(1, 3 * chip.rows), min_size=2, max_size=5))
-    return list(zip(widths, widths[1:], strict=False))
+    return list(itertools.pairwise(widths))
 
 
 @settings(max_examples=300, deadline=None)
@@ -79,7 +81,7 @@ def test_copies_that_are_not_allowed(random_model, copies):
 def test_auto_copies_take_what_fits(random_model):
     def pairs(widths):
         network = ohmloom.compile(random_model(widths), BENCH, np.ones((2, widths[0])))
-        return network.cells / 2 / sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        return network.cells / 2 / sum(a * b for a, b in itertools.pairwise(widths))
 
     assert pairs([4, 4]) == 4
     assert pairs([8, 8]) == 1
@@ -121,7 +123,8 @@ def test_currents_beyond_the_widest_range_get_less_drive():
 def test_steps_say_where_layers_begin_and_end(random_model):
     network = ohmloom.compile(random_model([12, 6, 2]), LAB, np.ones((2, 12)), copies=1)
     assert network.steps["flags"].tolist() == [
-        StepFlag.FIRST | StepFlag.LAST | StepFlag.RELU, StepFlag.FIRST | StepFlag.LAST | StepFlag.OUTPUT,
+        StepFlag.FIRST | StepFlag.LAST | StepFlag.RELU,
+        StepFlag.FIRST | StepFlag.LAST | StepFlag.OUTPUT,
     ]
     tall = ohmloom.compile(random_model([16, 6]), BENCH, np.ones((2, 16)), copies=1)
     assert tall.steps["flags"].tolist() == [StepFlag.FIRST, StepFlag.LAST | StepFlag.OUTPUT]
@@ -187,15 +190,25 @@ def test_explain_names_every_choice(random_model):
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     rng = np.random.default_rng(0)
-    layers = (ohmloom.Layer(rng.normal(size=(5, 4)), rng.normal(size=4), "relu"), ohmloom.Layer(rng.normal(size=(4, 3)), rng.normal(size=3), "none"))
-    network = ohmloom.compile(ohmloom.Model(layers, "classification", np.array(["a", "b", "c"])), BENCH, rng.normal(size=(20, 5)))
+    layers = (
+        ohmloom.Layer(rng.normal(size=(5, 4)), rng.normal(size=4), "relu"),
+        ohmloom.Layer(rng.normal(size=(4, 3)), rng.normal(size=3), "none"),
+    )
+    network = ohmloom.compile(
+        ohmloom.Model(layers, "classification", np.array(["a", "b", "c"])), BENCH, rng.normal(size=(20, 5))
+    )
     path = tmp_path_factory.mktemp("network") / "net.npz"
     network.save(path)
     return network, path
 
 
 def assert_equal(first, second):
-    assert (first.chip, first.digest, first.blocks, first.notes) == (second.chip, second.digest, second.blocks, second.notes)
+    assert (first.chip, first.digest, first.blocks, first.notes) == (
+        second.chip,
+        second.digest,
+        second.blocks,
+        second.notes,
+    )
     np.testing.assert_array_equal(first.targets, second.targets)
     np.testing.assert_array_equal(first.biases, second.biases)
     assert first.memory() == second.memory()
@@ -216,7 +229,10 @@ def test_saved_network_is_loaded_as_it_was(file):
         assert chip.infer(np.zeros((2, 5))).shape == (2, 3)
 
 
-@pytest.mark.parametrize("classes", [np.array([0, 1, 2]), np.array([0.5, 1.5, 2.5]), np.array([True, False, True]), np.array(["x", "y", "z"])])
+@pytest.mark.parametrize(
+    "classes",
+    [np.array([0, 1, 2]), np.array([0.5, 1.5, 2.5]), np.array([True, False, True]), np.array(["x", "y", "z"])],
+)
 def test_classes_keep_their_type(tmp_path, classes):
     layer = ohmloom.Layer(np.eye(3), np.zeros(3), "none")
     network = ohmloom.compile(ohmloom.Model((layer,), "classification", classes), BENCH, np.eye(3))

@@ -52,7 +52,9 @@ def programmed(chip, model, X, **options):
     return network
 
 
-@pytest.mark.parametrize(("widths", "copies"), [([3, 2], 1), ([3, 2], 4), ([8, 8], 1), ([6, 5, 3], 1), ([4, 4, 2], 2), ([12, 3], 1)])
+@pytest.mark.parametrize(
+    ("widths", "copies"), [([3, 2], 1), ([3, 2], 4), ([8, 8], 1), ([6, 5, 3], 1), ([4, 4, 2], 2), ([12, 3], 1)]
+)
 def test_ideal_chip_infers_as_the_model_within_quantisation(ideal, board_of, random_model, widths, copies):
     """Cells exactly at their targets leave codes of 1/327 of the inputs and of an LSB a column."""
     model = random_model(widths, seed=3)
@@ -199,8 +201,14 @@ def job(ber, model, X):
         report = chip.program(network)
         chip.advance(100.0)
         result = {
-            "outputs": chip.infer(X), "codes": chip.mvm(1, np.full((41, 8), 77)), "status": report.status, "pulses": report.pulses,
-            "read": chip.read_conductance(0), "energy": chip.energy_j, "time": chip.fabric_time_s, "events": chip.events(),
+            "outputs": chip.infer(X),
+            "codes": chip.mvm(1, np.full((41, 8), 77)),
+            "status": report.status,
+            "pulses": report.pulses,
+            "read": chip.read_conductance(0),
+            "energy": chip.energy_j,
+            "time": chip.fabric_time_s,
+            "events": chip.events(),
         }
         board = chip._session._wire._port.board
         return result | board.fabric.state(), chip.info()["link"]

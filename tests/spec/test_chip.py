@@ -126,7 +126,7 @@ def test_unknown_chips_list_the_known_ones(tmp_path: Path) -> None:
             load_chip(name)
         assert isinstance(caught.value, Error)
         assert isinstance(caught.value, ValueError)
-    with pytest.raises(SpecError, match="unknown chip 'lab-1x1'; known: bench-8x16, .*lab-128x128x4"):
+    with pytest.raises(SpecError, match=r"unknown chip 'lab-1x1'; known: bench-8x16, .*lab-128x128x4"):
         load_chip("lab-1x1")
 
 

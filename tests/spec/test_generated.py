@@ -73,7 +73,10 @@ def test_register_values_that_hosts_rely_on() -> None:
     assert registers.TRIP_CLEAR_KEY.to_bytes(4, "big") == b"CLRT"
     assert (registers.ARM.key, registers.TRIP_CLEAR.key) == (registers.ARM_KEY, registers.TRIP_CLEAR_KEY)
     assert {register.name for register in registers.REGISTERS.values() if register.access != "r"} == {
-        "trip_clear", "trip_set", "arm", "scratch",
+        "trip_clear",
+        "trip_set",
+        "arm",
+        "scratch",
     }
     assert registers.STATUS_ARMED.get(0b010) == 1
     assert registers.STATUS_ARMED.get(0b101) == 0

@@ -39,7 +39,13 @@ class ColumnReadout:
         self._noisy = bool(effects & {Effect.TIA, Effect.ADC, Effect.READ_NOISE})
 
     def sample(
-        self, current: NDArray[Any], variance: NDArray[Any], tia_range: int, columns: NDArray[Any], row: int, counts: NDArray[Any],
+        self,
+        current: NDArray[Any],
+        variance: NDArray[Any],
+        tia_range: int,
+        columns: NDArray[Any],
+        row: int,
+        counts: NDArray[Any],
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Raw codes (n, columns) and which of them saturated.
 

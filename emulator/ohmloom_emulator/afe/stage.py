@@ -30,7 +30,13 @@ class AnalogStage:
         self._noise_v = spec.afe.tia_noise_sigma_v if Effect.TIA in effects else 0.0
 
     def volts(
-        self, current: NDArray[Any], variance: NDArray[Any], tia_range: int, attenuator: int, relu: bool, counts: NDArray[Any]
+        self,
+        current: NDArray[Any],
+        variance: NDArray[Any],
+        tia_range: int,
+        attenuator: int,
+        relu: bool,
+        counts: NDArray[Any],
     ) -> NDArray[np.float64]:
         """Row voltages (n, columns // 2) from column currents (A) and their variance (A**2), both (n, columns).
 
@@ -47,5 +53,7 @@ class AnalogStage:
         pair_v = column_v[:, 0::2] - column_v[:, 1::2]
         if relu:
             pair_v = 0.5 * (pair_v + np.sqrt(pair_v**2 + 4.0 * self._knee_v**2))
-        limited: NDArray[np.float64] = np.clip(pair_v * self._afe.attenuations[attenuator], -self._limit_v, self._limit_v)
+        limited: NDArray[np.float64] = np.clip(
+            pair_v * self._afe.attenuations[attenuator], -self._limit_v, self._limit_v
+        )
         return limited

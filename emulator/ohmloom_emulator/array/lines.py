@@ -77,18 +77,22 @@ class Lines:
         """The same of non-linear cells; v_row (n,), v_columns (n, columns).
 
         Newton: each step replaces the cells by their tangents, a conductance with a source in series, so that it is one
-        linear ladder. Raises ohmloom.Error when no operating point is found.
+        linear ladder. A drive that has arrived stays, so that its numbers do not depend on the others'. Raises
+        ohmloom.Error when no operating point is found.
         """
         v = v_row[:, None] - v_columns
-        enough = 1e-12 * max(float(np.abs(v).max()), 1e-3)
+        enough = 1e-12 * np.maximum(np.abs(v).max(axis=1, keepdims=True), 1e-3)
+        moving = np.ones(enough.shape, dtype=np.bool_)
         for step in range(_MAX_STEPS):
             width = 1e-6 * np.maximum(np.abs(v), 0.1)
             slope = np.maximum((law(v + width) - law(v - width)) / (2 * width), _LEAST_SLOPE)
             zero = v - law(v) / slope
             across, _ = self.row(slope, v_row, v_columns + zero, row)
             change = across + zero - v
-            v = v + change * (1.0 if step < _MAX_STEPS // 4 else 0.5)  # a kink of the law can make full steps alternate
-            if np.abs(change).max() <= enough:
+            # A kink of the law can make full steps alternate.
+            v = np.where(moving, v + change * (1.0 if step < _MAX_STEPS // 4 else 0.5), v)
+            moving &= np.abs(change).max(axis=1, keepdims=True) > enough
+            if not moving.any():
                 return v, law(v)
         raise Error(f"row {row}: no operating point was found in {_MAX_STEPS} steps")
 

@@ -14,8 +14,32 @@ from numpy.typing import NDArray
 from ohmloom.spec import registers
 from ohmloom.spec.arithmetic import to_codes
 from ohmloom.spec.commands import (
-    ADVANCE, ANSWER, CALIBRATE, COMMANDS, ERROR_LAYOUT, FORM, INFER, INFO, IV, MEM_READ, MEM_WRITE, MVM, PROGRAM, PULSE, READ,
-    READ_REGISTERS, ROUTE, SELFTEST, SERVICE, TYPE_ERROR, WRITE_REGISTERS, Cause, Command, ErrorCode, EventKind, Polarity,
+    ADVANCE,
+    ANSWER,
+    CALIBRATE,
+    COMMANDS,
+    ERROR_LAYOUT,
+    FORM,
+    INFER,
+    INFO,
+    IV,
+    MEM_READ,
+    MEM_WRITE,
+    MVM,
+    PROGRAM,
+    PULSE,
+    READ,
+    READ_REGISTERS,
+    ROUTE,
+    SELFTEST,
+    SERVICE,
+    TYPE_ERROR,
+    WRITE_REGISTERS,
+    Cause,
+    Command,
+    ErrorCode,
+    EventKind,
+    Polarity,
 )
 from ohmloom.spec.layout import PayloadError
 from ohmloom_emulator.controller.memories import Memories, Refusal
@@ -48,10 +72,23 @@ class Controller:
         self._events: list[tuple[int, EventKind, int]] = []
         self._event_count = 0
         self._handlers: dict[int, Callable[[Values], Values]] = {
-            INFO.code: self._info, READ_REGISTERS.code: self._read_registers, WRITE_REGISTERS.code: self._write_registers,
-            MEM_WRITE.code: self._mem_write, MEM_READ.code: self._mem_read, MVM.code: self._mvm, ROUTE.code: self._route_tiles, INFER.code: self._infer,
-            PROGRAM.code: self._program, READ.code: self._read, PULSE.code: self._pulse, FORM.code: self._form, IV.code: self._iv,
-            CALIBRATE.code: self._calibrate, SELFTEST.code: self._selftest, SERVICE.code: self._service, ADVANCE.code: self._advance,
+            INFO.code: self._info,
+            READ_REGISTERS.code: self._read_registers,
+            WRITE_REGISTERS.code: self._write_registers,
+            MEM_WRITE.code: self._mem_write,
+            MEM_READ.code: self._mem_read,
+            MVM.code: self._mvm,
+            ROUTE.code: self._route_tiles,
+            INFER.code: self._infer,
+            PROGRAM.code: self._program,
+            READ.code: self._read,
+            PULSE.code: self._pulse,
+            FORM.code: self._form,
+            IV.code: self._iv,
+            CALIBRATE.code: self._calibrate,
+            SELFTEST.code: self._selftest,
+            SERVICE.code: self._service,
+            ADVANCE.code: self._advance,
         }
 
     def execute(self, frame_type: int, payload: bytes) -> tuple[int, bytes]:
@@ -97,8 +134,12 @@ class Controller:
     def _info(self, _: Values) -> Values:
         spec = self.spec
         return {
-            "version": registers.VERSION.reset, "tiles": spec.tiles, "rows": spec.rows, "columns": spec.columns,
-            "digest": spec.digest, "name": spec.name.encode(),
+            "version": registers.VERSION.reset,
+            "tiles": spec.tiles,
+            "rows": spec.rows,
+            "columns": spec.columns,
+            "digest": spec.digest,
+            "name": spec.name.encode(),
         }
 
     def _registers(self) -> dict[registers.Register, int]:
@@ -109,14 +150,22 @@ class Controller:
         except Refusal:
             valid = False
         return {
-            registers.ID: registers.ID.reset, registers.VERSION: registers.VERSION.reset,
+            registers.ID: registers.ID.reset,
+            registers.VERSION: registers.VERSION.reset,
             registers.STATUS: (self._trip_cause != 0) | self._armed << 1 | valid << 2,
-            registers.TRIP_CAUSE: self._trip_cause, registers.SCRATCH: self._scratch,
-            registers.PULSES: self._engine.pulses, registers.DRIVES: self._sequencer.drives, registers.SATURATIONS: self._saturations,
-            registers.READ_CLAMP: spec.read_clamp, registers.SET_CLAMP: spec.rail_code(limits.set_v),
-            registers.RESET_CLAMP: spec.rail_code(limits.reset_v), registers.FORM_CLAMP: spec.rail_code(limits.form_v),
-            registers.GATE_CLAMP: spec.rail_code(limits.gate_v), registers.PULSE_CAP_NS: limits.pulse_ns,
-            registers.FORM_CAP_NS: limits.form_pulse_ns, registers.CELLS_PER_PULSE: limits.cells_per_pulse,
+            registers.TRIP_CAUSE: self._trip_cause,
+            registers.SCRATCH: self._scratch,
+            registers.PULSES: self._engine.pulses,
+            registers.DRIVES: self._sequencer.drives,
+            registers.SATURATIONS: self._saturations,
+            registers.READ_CLAMP: spec.read_clamp,
+            registers.SET_CLAMP: spec.rail_code(limits.set_v),
+            registers.RESET_CLAMP: spec.rail_code(limits.reset_v),
+            registers.FORM_CLAMP: spec.rail_code(limits.form_v),
+            registers.GATE_CLAMP: spec.rail_code(limits.gate_v),
+            registers.PULSE_CAP_NS: limits.pulse_ns,
+            registers.FORM_CAP_NS: limits.form_pulse_ns,
+            registers.CELLS_PER_PULSE: limits.cells_per_pulse,
             **self.link_counters(),
         }
 
@@ -291,7 +340,10 @@ class Controller:
             raise Refusal(ErrorCode.BAD_VALUE, min(duration_ns, (1 << 63) - 1))
         self.fabric.advance(duration_ns)
         meters = [(self.fabric.energy_fj[cause], self.fabric.time_ns[cause]) for cause in Cause]
-        return {"time_ns": self.fabric.now_ns, "meters": np.array(meters, dtype=ADVANCE.answer.array.dtype if ADVANCE.answer.array else None)}
+        return {
+            "time_ns": self.fabric.now_ns,
+            "meters": np.array(meters, dtype=ADVANCE.answer.array.dtype if ADVANCE.answer.array else None),
+        }
 
     def _trip(self, cause: int) -> None:
         self._trip_cause |= cause

@@ -13,7 +13,15 @@ from ohmloom.spec import ChipSpec, load_policy
 from ohmloom.spec.arithmetic import CORRECTION_DTYPE, GAIN_ONE
 from ohmloom.spec.commands import ErrorCode, Memory
 from ohmloom.spec.network import (
-    HEADER_DTYPE, MAGIC, MAX_BIASES, MAX_STEPS, MAX_WIDTH, NETWORK_BYTES, NOTES_BYTES, STEP_DTYPE, StepFlag,
+    HEADER_DTYPE,
+    MAGIC,
+    MAX_BIASES,
+    MAX_STEPS,
+    MAX_WIDTH,
+    NETWORK_BYTES,
+    NOTES_BYTES,
+    STEP_DTYPE,
+    StepFlag,
 )
 from ohmloom.spec.policy import POLICY_DTYPE
 
@@ -72,7 +80,10 @@ class Memories:
         self._network = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        return {f"memory_{memory.name.lower()}": np.frombuffer(bytes(content), np.uint8) for memory, content in self._bytes.items()}
+        return {
+            f"memory_{memory.name.lower()}": np.frombuffer(bytes(content), np.uint8)
+            for memory, content in self._bytes.items()
+        }
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Raises ValueError when an array is missing or has another size; changes nothing then."""
@@ -115,7 +126,9 @@ class Memories:
     def _check_policy(self, policy: Any) -> None:
         limits, code = self._spec.limits, self._spec.rail_code
         for key, volts, cap_ns in (
-            ("set", limits.set_v, limits.pulse_ns), ("reset", limits.reset_v, limits.pulse_ns), ("form", limits.form_v, limits.form_pulse_ns),
+            ("set", limits.set_v, limits.pulse_ns),
+            ("reset", limits.reset_v, limits.pulse_ns),
+            ("form", limits.form_v, limits.form_pulse_ns),
         ):
             direction = policy[key]
             if direction["top"] > code(volts) or direction["gate"] > code(limits.gate_v):
@@ -138,13 +151,25 @@ class Memories:
 
 def _step_fits(step: Any, spec: ChipSpec) -> bool:
     row, rows, pair, pairs = (int(step[key]) for key in ("row", "rows", "pair", "pairs"))
-    first_input, inputs, output, outputs, width = (int(step[key]) for key in ("input", "inputs", "output", "outputs", "width"))
+    first_input, inputs, output, outputs, width = (
+        int(step[key]) for key in ("input", "inputs", "output", "outputs", "width")
+    )
     return (
-        step["tile"] < spec.tiles and step["range"] < len(spec.afe.tia_ohm) and rows >= 1 and pairs >= 1
-        and row + rows <= spec.rows and pair + pairs <= spec.pairs and inputs >= 1 and outputs >= 1
-        and first_input + inputs <= MAX_WIDTH and output + outputs <= width <= MAX_WIDTH
-        and int(step["bias"]) + width <= MAX_BIASES and abs(int(step["level"])) <= spec.read_clamp
-        and (step["shift"] < len(spec.afe.attenuations) if step["flags"] & StepFlag.ANALOG else 1 <= step["shift"] <= 47)
+        step["tile"] < spec.tiles
+        and step["range"] < len(spec.afe.tia_ohm)
+        and rows >= 1
+        and pairs >= 1
+        and row + rows <= spec.rows
+        and pair + pairs <= spec.pairs
+        and inputs >= 1
+        and outputs >= 1
+        and first_input + inputs <= MAX_WIDTH
+        and output + outputs <= width <= MAX_WIDTH
+        and int(step["bias"]) + width <= MAX_BIASES
+        and abs(int(step["level"])) <= spec.read_clamp
+        and (
+            step["shift"] < len(spec.afe.attenuations) if step["flags"] & StepFlag.ANALOG else 1 <= step["shift"] <= 47
+        )
     )
 
 
@@ -164,5 +189,9 @@ def _runs_fit(network: Network) -> bool:
             width, sums = sums, 0
     ends = network.steps["flags"] & (StepFlag.OUTPUT | StepFlag.ANALOG)
     # Outputs have 16 bits: no row may be driven with them.
-    ends_well = ends[-1] == StepFlag.OUTPUT and not (ends[:-1] & StepFlag.OUTPUT).any() and (width, sums) == (network.outputs, 0)
+    ends_well = (
+        ends[-1] == StepFlag.OUTPUT
+        and not (ends[:-1] & StepFlag.OUTPUT).any()
+        and (width, sums) == (network.outputs, 0)
+    )
     return bool(ends_well) and network.inputs <= MAX_WIDTH

@@ -52,7 +52,8 @@ class Sequencer:
         else:
             # An epoch comes up: walk vector by vector, in the interleaved order of the hardware.
             groups = [
-                [Lane(codes[index : index + 1]) for index in range(pair, min(pair + 2, len(codes)))] for pair in range(0, len(codes), 2)
+                [Lane(codes[index : index + 1]) for index in range(pair, min(pair + 2, len(codes)))]
+                for pair in range(0, len(codes), 2)
             ]
         for lanes in groups:
             for run in network.runs:
@@ -116,6 +117,9 @@ def stage_of(step: Any) -> Stage:
     flags = int(step["flags"])
     analog = bool(flags & StepFlag.ANALOG)
     return Stage(
-        int(step["tile"]), int(step["range"]), int(step["shift"]) if analog else 0, analog and bool(flags & StepFlag.RELU),
+        int(step["tile"]),
+        int(step["range"]),
+        int(step["shift"]) if analog else 0,
+        analog and bool(flags & StepFlag.RELU),
         int(step["level"]) if flags & StepFlag.LEVEL else None,
     )

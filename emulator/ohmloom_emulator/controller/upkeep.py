@@ -63,7 +63,10 @@ class Upkeep:
             gains.append(np.abs(gain - GAIN_ONE))
             failed += int(bad.sum())
         return CalibrationReport(
-            min(int(np.max(offsets)), 32767), min(int(np.max(gains)), 65535), int(max(part.max(initial=0) for part in residuals)), failed
+            min(int(np.max(offsets)), 32767),
+            min(int(np.max(gains)), 65535),
+            int(max(part.max(initial=0) for part in residuals)),
+            failed,
         )
 
     def iv(self, tile: int, row: int, column: int, tia_range: int, codes: Integers) -> tuple[Integers, int]:
@@ -96,7 +99,9 @@ class Upkeep:
                     findings.append((Finding.REFERENCE, tile, int(column), int(reference[column])))
         return findings
 
-    def _reference(self, tile: int, tia_range: int, sign: int, *, rows: int = 1, samples: int = CALIBRATION_SAMPLES) -> Integers:
+    def _reference(
+        self, tile: int, tia_range: int, sign: int, *, rows: int = 1, samples: int = CALIBRATION_SAMPLES
+    ) -> Integers:
         """Mean Q4 codes (columns,), uncorrected, with the reference row driven at sign * read clamp, or disconnected with rows = 0."""
         raw = self._raw(tile, tia_range, sign, rows=rows, samples=samples)
         total: Integers = raw.sum(axis=0) << FRACTION_BITS

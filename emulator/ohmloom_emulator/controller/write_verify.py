@@ -61,7 +61,9 @@ class WriteVerify:
     def form(self, tile: int, row: int, mask: NDArray[np.bool_]) -> RowReport:
         """Forms the masked cells that are not formed yet."""
         formed_code = round(FORMED_SIEMENS / self._spec.siemens_per_code(self._spec.verify_range))
-        return self._run(tile, row, mask, np.full(mask.shape, formed_code), np.zeros(mask.shape, np.int64), forming=True)
+        return self._run(
+            tile, row, mask, np.full(mask.shape, formed_code), np.zeros(mask.shape, np.int64), forming=True
+        )
 
     def _run(
         self, tile: int, row: int, mask: NDArray[np.bool_], target: Integers, tolerance: Integers, *, forming: bool
@@ -124,8 +126,14 @@ class WriteVerify:
 
     @staticmethod
     def _amplitude(
-        policy: Any, tables: dict[Polarity, Any], wanted: Integers, turned: NDArray[np.bool_], last: Integers,
-        code: Integers, error: Integers, reversals: Integers,
+        policy: Any,
+        tables: dict[Polarity, Any],
+        wanted: Integers,
+        turned: NDArray[np.bool_],
+        last: Integers,
+        code: Integers,
+        error: Integers,
+        reversals: Integers,
     ) -> Integers:
         """Rail codes of the next pulses: each direction's first amplitude where the direction turned, else one step up."""
         error_bucket = np.searchsorted(policy["error_edges"], np.abs(error), side="right")

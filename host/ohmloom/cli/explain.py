@@ -11,6 +11,7 @@ import typer
 from ohmloom.cli.connection import DEFAULT_CHIP
 from ohmloom.cli.files import array_ending, existing_folder, read_array
 from ohmloom.cli.output import print_table, progress_bar, to_json
+from ohmloom.demos import DEMOS
 from ohmloom.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -87,9 +88,9 @@ def explain(
 def _subject(
     name: str, chip: str | None, seed: int, copies: Copies | None, data: Path | None, labels: Path | None
 ) -> Subject:
-    from ohmloom.explain import demo_names, demo_subject, saved_subject
+    from ohmloom.explain import demo_subject, saved_subject
 
-    if name in demo_names():
+    if name in DEMOS:
         if data is not None or labels is not None:
             raise typer.BadParameter(f"--data and --labels belong to a saved network; the demo {name!r} brings its own")
         pairs = None if copies is None or copies is Copies.AUTO else int(copies)
@@ -97,7 +98,7 @@ def _subject(
     path = Path(name)
     if not path.is_file():
         raise ArgumentError(
-            f"{name!r} is neither a demo ({', '.join(demo_names())}) nor a file that Network.save wrote"
+            f"{name!r} is neither a demo ({', '.join(DEMOS)}) nor a file that Network.save wrote"
         )
     if copies is not None:
         raise typer.BadParameter("--copies belongs to a demo; a saved network is placed already")

@@ -102,7 +102,7 @@ def _compile_analog(model: Model, spec: ChipSpec, X: Floats, copies: int, correc
     for index, (stage, layer) in enumerate(zip(mapping.stages, model.layers, strict=True)):
         block, afe = stage.block, spec.afe
         notes.append(
-            f"layer {index}: {layer.inputs}x{layer.outputs} {layer.activation} on tile {block.tile}; {block.row_copies * block.pair_copies} pair(s) a "
+            f"layer {index}: {layer.inputs}x{layer.outputs} {layer.activation} on tile {block.tile}; {block.row_copies * block.pair_copies} pairs a "
             f"weight; TIA range {stage.tia_range} ({afe.tia_ohm[stage.tia_range]:g} ohm); "
             + ("converted" if stage.level is None else f"attenuated to {afe.attenuations[stage.attenuator]:g}, bias row at {stage.level}")
         )

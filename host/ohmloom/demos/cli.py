@@ -6,12 +6,13 @@ import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
 
 import typer
+
+from ohmloom.demos import demo_class
 
 if TYPE_CHECKING:  # what a job needs is imported when one runs: help is quick
     from ohmloom.chip import Progress
@@ -100,9 +101,8 @@ _command("ecg", "Classify heartbeats. Tasks: beats (five kinds), normal (or not)
 
 
 def _demo(name: str, task: str | None, folder: Path | None, mode: Literal["hybrid", "analog"]) -> Demo:
-    """The demo that a command names. Each is in the module of its name."""
-    module = import_module(f"ohmloom.demos.{name}")
-    kind: type[Demo] = getattr(module, name.capitalize())
+    """The demo that a command names."""
+    kind = demo_class(name)
     if task is not None and task not in kind.tasks:
         raise typer.BadParameter(f"--task: one of {', '.join(kind.tasks)} wanted, given {task!r}")
     return kind(task, folder, mode)

@@ -4,7 +4,7 @@
 """
 
 from ohmloom.explain.losses import CAUSES, LABELS, Explanation, Loss, explain
-from ohmloom.explain.subject import Subject, demo_names, demo_subject, saved_subject
+from ohmloom.explain.subject import Subject, demo_subject, saved_subject
 
 __all__ = [
     "CAUSES",
@@ -12,7 +12,6 @@ __all__ = [
     "Explanation",
     "Loss",
     "Subject",
-    "demo_names",
     "demo_subject",
     "explain",
     "saved_subject",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ohmloom import demos
 from ohmloom.compiler import Network, compile_model
-from ohmloom.demos.demo import Demo
+from ohmloom.demos import demo_class
 from ohmloom.demos.pipeline import AGE_S
 from ohmloom.errors import ArgumentError
 from ohmloom.spec import ChipSpec, load_chip
@@ -70,21 +67,14 @@ class Subject:
         return load_chip(self.chip)
 
 
-def demo_names() -> list[str]:
-    return sorted(_demos())
-
-
 def demo_subject(name: str, chip: str, *, copies: int | Literal["auto"] = "auto", seed: int = 0) -> Subject:
     """A demo's network, trained and compiled as the demo does it, with its held-out samples.
 
     copies: pairs for each weight, see `ohmloom.compile`; seed: of the data's split and of the training.
     Raises ArgumentError for an unknown demo, Error when the demo does not fit the chip.
     """
-    known = _demos()
-    if name not in known:
-        raise ArgumentError(f"unknown demo {name!r}; known: {', '.join(sorted(known))}")
+    demo = demo_class(name)()
     spec = load_chip(chip)
-    demo = known[name]()
     data = demo.data(spec, seed)
     noise = ChipNoise.of(spec, AGE_S)
     model = train_mlp(data.X_train, data.y_train, hidden=data.hidden, noise=noise, seed=seed)
@@ -100,10 +90,3 @@ def saved_subject(path: Path, X: ArrayLike, labels: ArrayLike | None = None, chi
     network = Network.load(path)
     values = np.asarray(X, dtype=np.float64)
     return Subject(network, chip or network.chip, values, None if labels is None else np.asarray(labels), path.name)
-
-
-def _demos() -> dict[str, type[Demo]]:
-    """The demo classes of the package's modules, by name."""
-    for module in pkgutil.iter_modules(demos.__path__):
-        importlib.import_module(f"{demos.__name__}.{module.name}")
-    return {demo.name: demo for demo in Demo.__subclasses__()}

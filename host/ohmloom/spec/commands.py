@@ -104,6 +104,8 @@ class Command:
     answer: Layout
 
 
+# fmt: off
+# The table reads as a table.
 _TILE = ("tile", "u8", "tile index")
 _ROW = ("row", "u16", "row index")
 _COLUMN = ("column", "u16", "column index")
@@ -238,6 +240,7 @@ ERROR_LAYOUT = Layout((
     ("command", "u8", "code of the refused command"), ("code", "u8", "ErrorCode"), ("detail", "i64", "the offending value"),
 ))
 NAK_LAYOUT = Layout((("expected", "u8", "sequence number expected next"), ("reason", "u8", "NakReason")))
+# fmt: on
 
 
 class Finding(IntEnum):

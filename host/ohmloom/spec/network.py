@@ -30,13 +30,29 @@ class StepFlag(IntFlag):
     LEVEL = 32  # the tile's bias row, its last, is on at row code `level`
 
 
-HEADER_DTYPE = np.dtype([("magic", "<u4"), ("steps", "<u2"), ("inputs", "<u2"), ("outputs", "<u2"), ("reserved", "<u2"), ("crc", "<u4")])
-STEP_DTYPE = np.dtype([
-    ("flags", "u1"), ("tile", "u1"), ("range", "u1"), ("shift", "u1"),
-    ("row", "<u2"), ("rows", "<u2"), ("pair", "<u2"), ("pairs", "<u2"),
-    ("input", "<u2"), ("inputs", "<u2"), ("output", "<u2"), ("outputs", "<u2"),
-    ("bias", "<u2"), ("scale", "<u2"), ("width", "<u2"), ("level", "<i2"),
-])  # width: the layer's number of outputs
+HEADER_DTYPE = np.dtype(
+    [("magic", "<u4"), ("steps", "<u2"), ("inputs", "<u2"), ("outputs", "<u2"), ("reserved", "<u2"), ("crc", "<u4")]
+)
+STEP_DTYPE = np.dtype(
+    [
+        ("flags", "u1"),
+        ("tile", "u1"),
+        ("range", "u1"),
+        ("shift", "u1"),
+        ("row", "<u2"),
+        ("rows", "<u2"),
+        ("pair", "<u2"),
+        ("pairs", "<u2"),
+        ("input", "<u2"),
+        ("inputs", "<u2"),
+        ("output", "<u2"),
+        ("outputs", "<u2"),
+        ("bias", "<u2"),
+        ("scale", "<u2"),
+        ("width", "<u2"),
+        ("level", "<i2"),
+    ]
+)  # width: the layer's number of outputs
 MAGIC = 0x4E4C4D4F
 MAX_STEPS = 64
 MAX_WIDTH = 1024  # accumulators, and codes between layers

@@ -40,15 +40,30 @@ FORMED_SIEMENS = 0.5e-6
 VIRGIN_SIEMENS = 0.15e-6  # a cell below this has never been formed
 NO_EDGE = 0x7FFF  # an edge that no code reaches
 
-DIRECTION_DTYPE = np.dtype([
-    ("top", "<u2"), ("gate", "<u2"), ("pulse_ns", "<u4"),
-    ("first", "<i2", (ERROR_BUCKETS,)), ("level", "<i2", (CONDUCTANCE_BUCKETS,)), ("step", "<i2", (ERROR_BUCKETS,)),
-])
-POLICY_DTYPE = np.dtype([
-    ("max_pulses", "<u2"), ("max_reversals", "u1"), ("max_top_pulses", "u1"), ("backoff", "<u2"), ("grid", "<u2"),
-    ("error_edges", "<u2", (ERROR_BUCKETS - 1,)), ("conductance_edges", "<u2", (CONDUCTANCE_BUCKETS - 1,)),
-    ("set", DIRECTION_DTYPE), ("reset", DIRECTION_DTYPE), ("form", DIRECTION_DTYPE),
-])
+DIRECTION_DTYPE = np.dtype(
+    [
+        ("top", "<u2"),
+        ("gate", "<u2"),
+        ("pulse_ns", "<u4"),
+        ("first", "<i2", (ERROR_BUCKETS,)),
+        ("level", "<i2", (CONDUCTANCE_BUCKETS,)),
+        ("step", "<i2", (ERROR_BUCKETS,)),
+    ]
+)
+POLICY_DTYPE = np.dtype(
+    [
+        ("max_pulses", "<u2"),
+        ("max_reversals", "u1"),
+        ("max_top_pulses", "u1"),
+        ("backoff", "<u2"),
+        ("grid", "<u2"),
+        ("error_edges", "<u2", (ERROR_BUCKETS - 1,)),
+        ("conductance_edges", "<u2", (CONDUCTANCE_BUCKETS - 1,)),
+        ("set", DIRECTION_DTYPE),
+        ("reset", DIRECTION_DTYPE),
+        ("form", DIRECTION_DTYPE),
+    ]
+)
 
 Volts = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Table = tuple[Volts, ...]

@@ -47,26 +47,38 @@ def text(bank: list[Register]) -> str:
     """Text of ohmloom.h. Raises ValueError when two definitions share a name."""
     sections = [
         ("Registers", [line for register in bank for line in _register(register)]),
-        ("Link, codes and limits", [
-            _define(prefix + name.removeprefix(prefix), _number(value))
-            for module, prefix in MODULES.items()
-            for name, value in constants(module).items()
-            if isinstance(value, int)
-        ]),
-        ("Commands", [
-            _define(f"COMMAND_{command.name}", f"0x{command.code:02X}u", command.summary)
-            for command in table.COMMANDS.values()
-        ]),
+        (
+            "Link, codes and limits",
+            [
+                _define(prefix + name.removeprefix(prefix), _number(value))
+                for module, prefix in MODULES.items()
+                for name, value in constants(module).items()
+                if isinstance(value, int)
+            ],
+        ),
+        (
+            "Commands",
+            [
+                _define(f"COMMAND_{command.name}", f"0x{command.code:02X}u", command.summary)
+                for command in table.COMMANDS.values()
+            ],
+        ),
         *(
-            (kind.__name__, [
-                _define(f"{prefix}_{member.name}", _number(int(member)), getattr(member, "text", ""))
-                for member in kind
-            ])
+            (
+                kind.__name__,
+                [
+                    _define(f"{prefix}_{member.name}", _number(int(member)), getattr(member, "text", ""))
+                    for member in kind
+                ],
+            )
             for prefix, kind in ENUMS.items()
         ),
         *(
-            (f"{command.name} payloads", _payload(f"{command.name}_REQUEST", command.request)
-             + _payload(f"{command.name}_ANSWER", command.answer))
+            (
+                f"{command.name} payloads",
+                _payload(f"{command.name}_REQUEST", command.request)
+                + _payload(f"{command.name}_ANSWER", command.answer),
+            )
             for command in table.COMMANDS.values()
         ),
         ("ERROR payload", _payload("ERROR_PAYLOAD", table.ERROR_LAYOUT)),

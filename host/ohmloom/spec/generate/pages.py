@@ -20,10 +20,15 @@ def registers(bank: list[Register]) -> str:
     rows: list[tuple[str, ...]] = []
     for register in bank:
         key = f" Key: `0x{register.key:08X}`." if register.key is not None else ""
-        rows.append((
-            f"`0x{register.address:02X}`", f"`{register.name}`", register.access, f"`0x{register.reset:08X}`",
-            register.doc + key,
-        ))
+        rows.append(
+            (
+                f"`0x{register.address:02X}`",
+                f"`{register.name}`",
+                register.access,
+                f"`0x{register.reset:08X}`",
+                register.doc + key,
+            )
+        )
         for field in register.fields:
             if field.width < 32:
                 bits = f"{field.lsb + field.width - 1}:{field.lsb}" if field.width > 1 else str(field.lsb)
@@ -41,17 +46,23 @@ def commands() -> str:
     text = (
         f"{NOTE}# Commands\n\nProtocol version {table_of.PROTOCOL_VERSION}. The line starts at "
         f"{table_of.DEFAULT_BAUD} baud, 8N1.\n\n## Frames\n\n{prose(frames)}"
-        + table(("type", "payload"), [
-            ("a command's code", "its request"),
-            (f"the code + `0x{table_of.ANSWER:02X}`", "its answer"),
-            (f"`0x{table_of.TYPE_ERROR:02X}`", "an error, in place of the answer"),
-            (f"`0x{table_of.TYPE_NAK:02X}`", "a NAK: the frame was not taken"),
-        ])
+        + table(
+            ("type", "payload"),
+            [
+                ("a command's code", "its request"),
+                (f"the code + `0x{table_of.ANSWER:02X}`", "its answer"),
+                (f"`0x{table_of.TYPE_ERROR:02X}`", "an error, in place of the answer"),
+                (f"`0x{table_of.TYPE_NAK:02X}`", "a NAK: the frame was not taken"),
+            ],
+        )
         + f"## Payloads\n\n{prose(layout)}## Overview\n\n"
-        + table(("code", "command", "answered by", ""), [
-            (f"`0x{item.code:02X}`", f"[{item.name}](#{item.name.lower()})", item.by, item.summary)
-            for item in table_of.COMMANDS.values()
-        ])
+        + table(
+            ("code", "command", "answered by", ""),
+            [
+                (f"`0x{item.code:02X}`", f"[{item.name}](#{item.name.lower()})", item.by, item.summary)
+                for item in table_of.COMMANDS.values()
+            ],
+        )
     )
     for command in table_of.COMMANDS.values():
         text += f"## {command.name}\n\nCode `0x{command.code:02X}`, answered by {command.by}: {command.summary}.\n\n"
@@ -64,7 +75,12 @@ def commands() -> str:
     text += records(payload_fields(table_of.NAK_LAYOUT)) + enumeration(table_of.NakReason)
     text += "## Values\n\n"
     for kind in (
-        table_of.CellStatus, table_of.Polarity, table_of.Memory, table_of.Cause, table_of.EventKind, table_of.Finding,
+        table_of.CellStatus,
+        table_of.Polarity,
+        table_of.Memory,
+        table_of.Cause,
+        table_of.EventKind,
+        table_of.Finding,
     ):
         own = kind.__doc__ or ""
         text += f"### {kind.__name__}\n\n" + (f"{own}\n\n" if own else "") + enumeration(kind)
@@ -121,10 +137,13 @@ def policies() -> str:
         item = load_policy(name)
         text += f"### {item.name}\n\n{item.summary}.\n\n"
         text += table(("key", "value"), [(f"`{key}`", _span(getattr(item, key))) for key in plain])
-        text += table(("key", *(f"`[{key}]`" for key in directions)), [
-            (f"`{column}`", *(_span(getattr(getattr(item, key), column)) for key in directions))
-            for column in Direction.model_fields
-        ])
+        text += table(
+            ("key", *(f"`[{key}]`" for key in directions)),
+            [
+                (f"`{column}`", *(_span(getattr(getattr(item, key), column)) for key in directions))
+                for column in Direction.model_fields
+            ],
+        )
     text += "## Keys of a policy\n\n" + keys(Policy, "###")
     return text.rstrip("\n") + "\n"
 

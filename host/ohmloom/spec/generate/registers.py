@@ -64,8 +64,13 @@ def _register(node: RegNode) -> Register:
     if len(access) != 1:
         raise ValueError(f"registers.rdl: fields of {node.inst_name} differ in access: {sorted(access)}")
     return Register(
-        node.inst_name, node.absolute_address // 4, access.pop(),
-        sum(field.reset << field.lsb for field in fields), _doc(node), fields, node.get_property("key"),
+        node.inst_name,
+        node.absolute_address // 4,
+        access.pop(),
+        sum(field.reset << field.lsb for field in fields),
+        _doc(node),
+        fields,
+        node.get_property("key"),
     )
 
 
@@ -95,16 +100,21 @@ from typing import Literal
 def module(bank: list[Register]) -> str:
     """Text of registers.py."""
     names = "".join(f"        {register.name.upper()},\n" for register in bank)
-    return "\n".join([
-        HEAD + inspect.getsource(Field), "", inspect.getsource(Register), "",
-        *(_constants(register) for register in bank),
-        "# By word address.",
-        "REGISTERS: Mapping[int, Register] = {",
-        "    register.address: register",
-        f"    for register in (\n{names}    )",
-        "}",
-        "",
-    ])
+    return "\n".join(
+        [
+            HEAD + inspect.getsource(Field),
+            "",
+            inspect.getsource(Register),
+            "",
+            *(_constants(register) for register in bank),
+            "# By word address.",
+            "REGISTERS: Mapping[int, Register] = {",
+            "    register.address: register",
+            f"    for register in (\n{names}    )",
+            "}",
+            "",
+        ]
+    )
 
 
 def _constants(register: Register) -> str:
@@ -112,9 +122,7 @@ def _constants(register: Register) -> str:
     name = register.name.upper()
     lines, fields = [], []
     for field in register.fields:
-        fields.append(
-            f"Field({_text(field.name)}, {field.lsb}, {field.width}, 0x{field.reset:X}, {_text(field.doc)})"
-        )
+        fields.append(f"Field({_text(field.name)}, {field.lsb}, {field.width}, 0x{field.reset:X}, {_text(field.doc)})")
         if field.width < 32:
             constant = f"{name}_{field.name.upper()}"
             lines.append(f"{constant} = {fields[-1]}")
