@@ -28,11 +28,12 @@ clean:
 	rm -rf $(VENV) digits.html
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[demos]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[ml,plots]"
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "aeon>=1.0"  # its data files
 	@touch $@
 
 $(BIN)/python:
