@@ -77,6 +77,7 @@ class Fabric:
         self._passes = np.zeros((spec.tiles, spec.columns), dtype=np.int64)
         self.time_ns = dict.fromkeys(Cause, 0)
         self.energy_fj = dict.fromkeys(Cause, 0)
+        self._array_energy = 0  # fJ, shifted by ENERGY_BITS: a conversion in parts costs what it costs at once
         self.now_ns = 0
         self.select(0, 0, 1, 0)
 
@@ -161,8 +162,8 @@ class Fabric:
             self._load += np.rint(watts * (1e-9 * FJ_PER_J * (1 << ENERGY_BITS))).astype(np.int64)
             self._tile, self._range = following.tile, following.tia_range
 
-    def sample(self, columns: NDArray[Any]) -> tuple[Integers, int]:
-        """Raw signed codes (n, len(columns)) of the last `drive`, and how many samples saturated."""
+    def sample(self, columns: NDArray[Any]) -> tuple[Integers, NDArray[np.bool_]]:
+        """Raw signed codes (n, len(columns)) of the last `drive`, and which samples saturated."""
         counts = self._samples[self._tile, self._row]
         drives = len(self._current)
         keys = counts[columns] + np.arange(drives)[:, None]
@@ -175,7 +176,7 @@ class Fabric:
         self._spend_static(drives * duration_ns)
         self._spend_array(duration_ns)
         self._spend(Cause.ADC, self.spec.column_adc.power_w * self.spec.afe.column_adcs, drives * duration_ns)
-        return raw, int(saturated.sum())
+        return raw, saturated
 
     def pulse(
         self,
@@ -187,13 +188,13 @@ class Fabric:
         gate: int,
         width_ns: int,
     ) -> int:
-        """Write pulses in turn on one row, each after the rails have settled; returns how many went well.
+        """Write pulses in turn on one row, each after the gap that the rails and the duty ask for; returns how many went well.
 
         groups: (n, columns), the columns of each pulse, no column in two of them; rails: (n,) and gate: codes of the rail DAC. The pulse whose
         current goes over the rail's limit is the last one applied.
         """
         dac, cells = self.spec.rail_dac, self.tiles[tile]
-        duration_ns = self.spec.rail_settle_ns + width_ns
+        duration_ns = self.spec.pulse_gap_ns(width_ns) + width_ns
         done = 0
         while done < len(groups):
             cells.update(self.now_ns)
@@ -232,6 +233,7 @@ class Fabric:
         arrays["passes"] = self._passes.copy()
         arrays["time_ns"] = np.array([self.time_ns[cause] for cause in Cause], dtype=np.int64)
         arrays["energy_fj"] = np.array([self.energy_fj[cause] for cause in Cause], dtype=np.int64)
+        arrays["energy_fraction"] = np.array(self._array_energy & ((1 << ENERGY_BITS) - 1), dtype=np.int64)
         return arrays
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -249,6 +251,7 @@ class Fabric:
         for cause in Cause:
             self.time_ns[cause] = int(arrays["time_ns"][cause])
             self.energy_fj[cause] = int(arrays["energy_fj"][cause])
+        self._array_energy = self.energy_fj[Cause.ARRAY_READ] << ENERGY_BITS | int(arrays["energy_fraction"])
         self.now_ns = sum(self.time_ns.values())
 
     def _slots(self, columns: NDArray[Any]) -> int:
@@ -256,7 +259,8 @@ class Fabric:
         return len(np.unique(columns // self.spec.afe.column_adcs))
 
     def _spend_array(self, duration_ns: int) -> None:
-        self.energy_fj[Cause.ARRAY_READ] += int(((self._load * duration_ns) >> ENERGY_BITS).sum())
+        self._array_energy += int(self._load.sum()) * duration_ns
+        self.energy_fj[Cause.ARRAY_READ] = self._array_energy >> ENERGY_BITS
         for tile, row, strain in self._strains:
             tile.strain[:, row : row + strain.shape[1]] += strain * duration_ns
 

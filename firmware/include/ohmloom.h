@@ -51,6 +51,7 @@
 #define OHMLOOM_TYPE_NAK 254
 #define OHMLOOM_TYPE_ERROR 255
 #define OHMLOOM_DEFAULT_BAUD 115200
+#define OHMLOOM_PULSE_TRIPPED (-32768)
 #define OHMLOOM_CODE_MIN (-2048)
 #define OHMLOOM_CODE_MAX 2047
 #define OHMLOOM_FRACTION_BITS 4
@@ -58,11 +59,6 @@
 #define OHMLOOM_GAIN_ONE 32768
 #define OHMLOOM_OUTPUT_MAX 32767
 #define OHMLOOM_NETWORK_MAGIC UINT32_C(0x4E4C4D4F)
-#define OHMLOOM_NETWORK_MAX_STEPS 64
-#define OHMLOOM_NETWORK_MAX_WIDTH 1024
-#define OHMLOOM_NETWORK_MAX_BIASES 4096
-#define OHMLOOM_NETWORK_BYTES 1808
-#define OHMLOOM_NETWORK_NOTES_BYTES 65536
 #define OHMLOOM_POLICY_ERROR_BUCKETS 16
 #define OHMLOOM_POLICY_CONDUCTANCE_BUCKETS 8
 #define OHMLOOM_POLICY_MAX_BACKOFFS 8
@@ -101,6 +97,7 @@
 #define OHMLOOM_ERROR_NO_NETWORK 9 /* no valid network is loaded */
 #define OHMLOOM_ERROR_NOT_EMULATED 10 /* only an emulated fabric can do this */
 #define OHMLOOM_ERROR_READ_ONLY 11 /* this register or memory is read-only */
+#define OHMLOOM_ERROR_NO_FIRMWARE 12 /* the firmware that answers this is not running */
 
 /* NakReason */
 #define OHMLOOM_NAK_BAD_FRAME 1
@@ -210,7 +207,7 @@
 #define OHMLOOM_MVM_ANSWER_CODES_OFFSET 2u /* i12[] count x columns */
 
 /* ROUTE payloads */
-#define OHMLOOM_ROUTE_REQUEST_STAGES_OFFSET 0u /* {u8 tile, u8 range, u8 attenuator, u8 relu, u8 bias, i16 level}[] in order: TIA range, attenuator and rectifier behind the tile, bias row on or off and its row code */
+#define OHMLOOM_ROUTE_REQUEST_STAGES_OFFSET 0u /* {u8 tile, u8 range, u8 attenuator, u8 relu, u8 bias, i16 level}[] in order: TIA range, attenuator and rectifier behind the tile, bias row on or off and its row code, the same for all that are on */
 #define OHMLOOM_ROUTE_REQUEST_STAGES_TILE_OFFSET 0u /* u8 */
 #define OHMLOOM_ROUTE_REQUEST_STAGES_RANGE_OFFSET 1u /* u8 */
 #define OHMLOOM_ROUTE_REQUEST_STAGES_ATTENUATOR_OFFSET 2u /* u8 */
@@ -252,7 +249,7 @@
 #define OHMLOOM_PULSE_REQUEST_GATE_OFFSET 8u /* u16 word-line DAC code */
 #define OHMLOOM_PULSE_REQUEST_WIDTH_NS_OFFSET 10u /* u32 pulse width */
 #define OHMLOOM_PULSE_REQUEST_BYTES 14u
-#define OHMLOOM_PULSE_ANSWER_CODE_OFFSET 0u /* i16 verify code after the pulse */
+#define OHMLOOM_PULSE_ANSWER_CODE_OFFSET 0u /* i16 verify code after the pulse; PULSE_TRIPPED when it tripped */
 #define OHMLOOM_PULSE_ANSWER_BYTES 2u
 
 /* FORM payloads */

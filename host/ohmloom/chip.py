@@ -30,6 +30,7 @@ from ohmloom.spec.commands import (
     MVM,
     PROGRAM,
     PULSE,
+    PULSE_TRIPPED,
     READ,
     READ_REGISTERS,
     SELFTEST,
@@ -43,7 +44,6 @@ from ohmloom.spec.commands import (
     Memory,
     Polarity,
 )
-from ohmloom.spec.network import NOTES_BYTES
 from ohmloom.spec.policy import VIRGIN_SIEMENS
 
 Floats = NDArray[np.float64]
@@ -288,6 +288,8 @@ class Chip:
             gate=spec.rail_code(gate_v),
             width_ns=round(width_s * 1e9),
         )
+        if answer["code"] == PULSE_TRIPPED:
+            raise ChipError("the pulse tripped the over-current latch; look for shorts, then clear_trip()", 0)
         return float(answer["code"] * spec.siemens_per_code(spec.verify_range))
 
     def iv_sweep(self, tile: int, row: int, column: int, volts: ArrayLike, *, tia_range: int | None = None) -> Floats:
@@ -408,9 +410,10 @@ class Chip:
         self._check_network(network)
         notes = network.interface.to_json().encode()
         content = np.array(len(notes), NOTES_DTYPE).tobytes() + notes
-        if len(content) > NOTES_BYTES:
+        room = self.spec.controller.notes_bytes
+        if len(content) > room:
             raise ArgumentError(
-                f"the network's notes take {len(content)} bytes; the chip keeps {NOTES_BYTES}: shorten the class names"
+                f"the network's notes take {len(content)} bytes; the chip keeps {room}: shorten the class names"
             )
         self._write_memory(Memory.BIAS, network.biases.tobytes())
         self._write_memory(Memory.NOTES, content)
@@ -425,7 +428,7 @@ class Chip:
                 raise Error(f"no network is on this {self.spec.name}: call program() first")
             length = int(np.frombuffer(self._read_memory(Memory.NOTES, NOTES_DTYPE.itemsize), NOTES_DTYPE)[0])
             try:
-                if length > NOTES_BYTES - NOTES_DTYPE.itemsize:
+                if length > self.spec.controller.notes_bytes - NOTES_DTYPE.itemsize:
                     raise ValueError("length")
                 text = self._read_memory(Memory.NOTES, NOTES_DTYPE.itemsize + length)[NOTES_DTYPE.itemsize :]
                 self._interface = Interface.from_json(text.decode())

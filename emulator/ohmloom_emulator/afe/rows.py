@@ -17,8 +17,8 @@ class RowDrivers:
     """Voltage of row r at code c: lsb * (c * gain[r] + offset[r]). The tiles share the DACs, so errors belong to rows."""
 
     def __init__(self, spec: ChipSpec, *, seed: int, effects: Set[Effect]) -> None:
-        # One more than rows: the last drives the reference row.
-        rows = np.arange(spec.rows + 1)
+        # One more than rows: the reference row hangs on the first row's driver.
+        rows = np.append(np.arange(spec.rows), 0)
         dac = spec.row_dac
         spread = float(Effect.DAC in effects)
         self.lsb_v = dac.lsb_v

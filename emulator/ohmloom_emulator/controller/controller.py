@@ -28,6 +28,7 @@ from ohmloom.spec.commands import (
     MVM,
     PROGRAM,
     PULSE,
+    PULSE_TRIPPED,
     READ,
     READ_REGISTERS,
     ROUTE,
@@ -235,6 +236,8 @@ class Controller:
             stages.append(Stage(int(row["tile"]), int(row["range"]), int(row["attenuator"]), bool(row["relu"]), level))
         if len({stage.tile for stage in stages}) < len(stages):  # a tile cannot drive itself
             raise Refusal(ErrorCode.BAD_VALUE, len(stages))
+        if len({stage.level for stage in stages} - {None}) > 1:  # one DAC channel drives the bias rows of all tiles
+            raise Refusal(ErrorCode.BAD_VALUE, len(stages))
         self._route = stages
         return {}
 
@@ -301,10 +304,11 @@ class Controller:
         if not 1 <= values["width_ns"] <= limits.pulse_ns:
             raise Refusal(ErrorCode.BAD_VALUE, values["width_ns"])
         groups = np.arange(spec.columns)[None, :] == column
-        rails = np.array([values["rail"]])
+        rails, width_ns = np.array([values["rail"]]), spec.pulse_width_ns(values["width_ns"])
         self._engine.pulses += 1
-        if not self.fabric.pulse(tile, row, groups, Polarity(polarity), rails, values["gate"], values["width_ns"]):
+        if not self.fabric.pulse(tile, row, groups, Polarity(polarity), rails, values["gate"], width_ns):
             self._trip(registers.TRIP_CAUSE_OVER_CURRENT.mask)
+            return {"code": PULSE_TRIPPED}
         return {"code": int(to_codes(self._engine.verify(tile, row))[column])}
 
     # Upkeep

@@ -15,13 +15,9 @@ from ohmloom.spec.commands import ErrorCode, Memory
 from ohmloom.spec.network import (
     HEADER_DTYPE,
     MAGIC,
-    MAX_BIASES,
-    MAX_STEPS,
-    MAX_WIDTH,
-    NETWORK_BYTES,
-    NOTES_BYTES,
     STEP_DTYPE,
     StepFlag,
+    network_bytes,
 )
 from ohmloom.spec.policy import POLICY_DTYPE
 
@@ -58,11 +54,11 @@ class Memories:
         correction = np.zeros(self._correction_shape, dtype=CORRECTION_DTYPE)
         correction["gain"] = GAIN_ONE
         self._bytes = {
-            Memory.NETWORK: bytearray(NETWORK_BYTES),
-            Memory.BIAS: bytearray(4 * MAX_BIASES),
+            Memory.NETWORK: bytearray(network_bytes(spec.controller.steps)),
+            Memory.BIAS: bytearray(4 * spec.controller.biases),
             Memory.CORRECTION: bytearray(correction.tobytes()),
             Memory.POLICY: bytearray(load_policy(spec.cell.policy).pack(spec)),
-            Memory.NOTES: bytearray(NOTES_BYTES),
+            Memory.NOTES: bytearray(spec.controller.notes_bytes),
         }
         self._network: Network | None = None
 
@@ -141,10 +137,10 @@ class Memories:
         header = np.frombuffer(content, dtype=HEADER_DTYPE, count=1)[0]
         count = int(header["steps"])
         body = content[HEADER_DTYPE.itemsize : HEADER_DTYPE.itemsize + count * STEP_DTYPE.itemsize]
-        if header["magic"] != MAGIC or not 1 <= count <= MAX_STEPS or binascii.crc32(body) != header["crc"]:
+        if header["magic"] != MAGIC or not 1 <= count <= self._spec.controller.steps or binascii.crc32(body) != header["crc"]:
             raise Refusal(ErrorCode.NO_NETWORK)
         network = Network(np.frombuffer(body, dtype=STEP_DTYPE), int(header["inputs"]), int(header["outputs"]))
-        if not all(_step_fits(step, self._spec) for step in network.steps) or not _runs_fit(network):
+        if not all(_step_fits(step, self._spec) for step in network.steps) or not _runs_fit(network, self._spec):
             raise Refusal(ErrorCode.NO_NETWORK)
         return network
 
@@ -163,9 +159,9 @@ def _step_fits(step: Any, spec: ChipSpec) -> bool:
         and pair + pairs <= spec.pairs
         and inputs >= 1
         and outputs >= 1
-        and first_input + inputs <= MAX_WIDTH
-        and output + outputs <= width <= MAX_WIDTH
-        and int(step["bias"]) + width <= MAX_BIASES
+        and first_input + inputs <= spec.controller.width
+        and output + outputs <= width <= spec.controller.width
+        and int(step["bias"]) + width <= spec.controller.biases
         and abs(int(step["level"])) <= spec.read_clamp
         and (
             step["shift"] < len(spec.afe.attenuations) if step["flags"] & StepFlag.ANALOG else 1 <= step["shift"] <= 47
@@ -173,7 +169,7 @@ def _step_fits(step: Any, spec: ChipSpec) -> bool:
     )
 
 
-def _runs_fit(network: Network) -> bool:
+def _runs_fit(network: Network, spec: ChipSpec) -> bool:
     """Whether each drive finds the codes and accumulators that it takes, and the last one leaves the outputs."""
     width, sums = network.inputs, 0  # codes of the layer's inputs; accumulators, 0 before a layer's first step
     for run in network.runs:
@@ -182,6 +178,8 @@ def _runs_fit(network: Network) -> bool:
         if flags & StepFlag.FIRST:
             sums = int(last["width"])
         if len(set(run["tile"])) < len(run):  # a tile cannot drive itself
+            return False
+        if len({int(step["level"]) for step in run if step["flags"] & StepFlag.LEVEL}) > 1:  # one DAC for all bias rows
             return False
         if int(first["input"]) + int(first["inputs"]) > width or int(last["width"]) != sums:
             return False
@@ -194,4 +192,4 @@ def _runs_fit(network: Network) -> bool:
         and not (ends[:-1] & StepFlag.OUTPUT).any()
         and (width, sums) == (network.outputs, 0)
     )
-    return bool(ends_well) and network.inputs <= MAX_WIDTH
+    return bool(ends_well) and network.inputs <= spec.controller.width

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ohmloom.spec import ChipSpec
 from ohmloom.spec.arithmetic import OUTPUT_MAX, correct, requantise
 from ohmloom.spec.network import StepFlag
 from ohmloom_emulator.controller.memories import Memories, Network
@@ -47,10 +48,10 @@ class Sequencer:
         """Outputs (n, outputs) of input codes (n, inputs)."""
         tiles = [int(tile) for tile in np.unique(network.steps["tile"])]
         longest_ns = len(network.steps) * self._fabric.drive_ns(self._fabric.spec.columns)
-        if self._is_quiet(tiles, len(codes) * longest_ns):
+        if self._is_quiet(tiles, len(codes) * longest_ns) and not self._runs_meet(network):
             groups = [[Lane(codes)]]
         else:
-            # An epoch comes up: walk vector by vector, in the interleaved order of the hardware.
+            # An epoch comes up, or two drives count the same samples: walk vector by vector, in the interleaved order of the hardware.
             groups = [
                 [Lane(codes[index : index + 1]) for index in range(pair, min(pair + 2, len(codes)))]
                 for pair in range(0, len(codes), 2)
@@ -87,10 +88,12 @@ class Sequencer:
 
     def _convert(self, codes: Integers, columns: NDArray[Any]) -> Integers:
         self._fabric.drive(codes)
-        raw, saturated = self._fabric.sample(columns)
-        self.saturated += saturated
+        slots = slots_of(self._fabric.spec, columns)  # all ADCs convert together
+        raw, saturated = self._fabric.sample(slots)
+        wanted = slice(columns[0] - slots[0], columns[-1] - slots[0] + 1)
+        self.saturated += int(saturated[:, wanted].sum())
         self.drives += len(codes)
-        return raw
+        return raw[:, wanted]
 
     def _drive_codes(self, run: NDArray[Any], codes: Integers) -> Integers:
         """Selects what a run drives; returns the row codes (n, selected rows) of its inputs (n, inputs of the layer)."""
@@ -107,9 +110,28 @@ class Sequencer:
             whole[:, -1] = first["level"]
         return whole
 
+    def _runs_meet(self, network: Network) -> bool:
+        """Whether two drives convert a common slot of columns with the same first word line: see decision 2."""
+        seen: set[tuple[int, int, int]] = set()
+        for run in network.runs:
+            last, window = run[-1], int(run[0]["row"]) if len(run) == 1 else 0
+            first_column = 2 * int(last["pair"])
+            columns = np.arange(first_column, first_column + 2 * int(last["pairs"]))
+            mine = {(int(last["tile"]), window, int(column)) for column in slots_of(self._fabric.spec, columns)}
+            if mine & seen:
+                return True
+            seen |= mine
+        return False
+
     def _is_quiet(self, tiles: Sequence[int], duration_ns: int) -> bool:
         """Whether no epoch of these tiles comes within the time."""
         return all(self._fabric.quiet_ns(tile) > duration_ns for tile in tiles)
+
+
+def slots_of(spec: ChipSpec, columns: NDArray[Any]) -> NDArray[Any]:
+    """All columns of the conversions that contiguous `columns` take part in."""
+    adcs = spec.afe.column_adcs
+    return np.arange(columns[0] // adcs * adcs, min((columns[-1] // adcs + 1) * adcs, spec.columns))
 
 
 def stage_of(step: Any) -> Stage:

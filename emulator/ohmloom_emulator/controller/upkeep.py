@@ -77,7 +77,7 @@ class Upkeep:
             self._fabric.select(tile, row, 1, tia_range)
             self._fabric.drive(np.full((1, 1), code))
             samples = [self._fabric.sample(np.array([column])) for _ in range(IV_SAMPLES)]
-            saturated += sum(count for _, count in samples)
+            saturated += sum(int(ends.sum()) for _, ends in samples)
             corrected = [correct(raw, correction["offset"], correction["gain"]) for raw, _ in samples]
             points.append(int(np.sum(corrected)) // IV_SAMPLES)
         return np.clip(points, -32768, 32767), saturated

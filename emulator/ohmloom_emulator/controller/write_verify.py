@@ -102,7 +102,7 @@ class WriteVerify:
                 return RowReport(status, pulses.astype(np.uint16), last_code, tripped=False)
             for polarity, table in tables.items():
                 groups, levels = self._groups(running & (wanted == polarity), amplitude >> grid << grid)
-                gate, width_ns = int(table["gate"]), int(table["pulse_ns"])
+                gate, width_ns = int(table["gate"]), self._spec.pulse_width_ns(int(table["pulse_ns"]))
                 applied = self._fabric.pulse(tile, row, groups, polarity, levels, gate, width_ns)
                 tripped = applied < len(groups)
                 pulses += groups[: applied + 1].any(axis=0)

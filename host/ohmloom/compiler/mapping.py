@@ -22,7 +22,7 @@ from ohmloom.model import Layer, Model, from_sklearn
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.arithmetic import FRACTION_BITS, OUTPUT_MAX, scale_and_shift
 from ohmloom.spec.commands import INFER
-from ohmloom.spec.network import MAX_BIASES, MAX_STEPS, MAX_WIDTH, STEP_DTYPE, StepFlag
+from ohmloom.spec.network import STEP_DTYPE, StepFlag
 
 Floats = NDArray[np.float64]
 
@@ -117,10 +117,11 @@ def _output_scale(outputs: Floats) -> float:
 
 def _check_controller(model: Model, spec: ChipSpec) -> None:
     widths = [model.inputs, *(layer.outputs for layer in model.layers)]
-    if max(widths) > MAX_WIDTH:
-        raise ArgumentError(f"a layer is {max(widths)} wide; the controller takes at most {MAX_WIDTH}")
-    if sum(widths[1:]) > MAX_BIASES:
-        raise ArgumentError(f"the network has {sum(widths[1:])} biases; the controller takes at most {MAX_BIASES}")
+    room = spec.controller
+    if max(widths) > room.width:
+        raise ArgumentError(f"a layer is {max(widths)} wide; the controller takes at most {room.width}")
+    if sum(widths[1:]) > room.biases:
+        raise ArgumentError(f"the network has {sum(widths[1:])} biases; the controller takes at most {room.biases}")
     header = max(INFER.request.header_bytes, INFER.answer.header_bytes)
     if header + max((3 * model.inputs + 1) // 2, 2 * model.outputs) > spec.link.payload_bytes:
         raise ArgumentError(
@@ -133,18 +134,19 @@ def _place(model: Model, spec: ChipSpec, copies: int | Literal["auto"]) -> list[
     if copies != "auto":
         if copies not in COPIES:
             raise ArgumentError(f"copies: 'auto' or one of {COPIES} wanted, given {copies!r}")
-        return _check_steps(place(shapes, copies, spec))
+        return _check_steps(place(shapes, copies, spec), spec)
     for candidate in AUTO_COPIES:
         try:
-            return _check_steps(place(shapes, candidate, spec))
+            return _check_steps(place(shapes, candidate, spec), spec)
         except ArgumentError:
             continue
-    return _check_steps(place(shapes, 1, spec))
+    return _check_steps(place(shapes, 1, spec), spec)
 
 
-def _check_steps(blocks: list[Block]) -> list[Block]:
-    if len(blocks) > MAX_STEPS:
-        raise ArgumentError(f"the network takes {len(blocks)} steps; the controller takes at most {MAX_STEPS}")
+def _check_steps(blocks: list[Block], spec: ChipSpec) -> list[Block]:
+    most = spec.controller.steps
+    if len(blocks) > most:
+        raise ArgumentError(f"the network takes {len(blocks)} steps; the controller takes at most {most}")
     return blocks
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 import zlib
 from functools import cached_property
@@ -140,6 +141,16 @@ class Limits(_Section):
     duty: Annotated[float, Field(gt=0, le=1)]
 
 
+class Controller(_Section):
+    """The gateware's clock, which also times pulses and converters, and the sizes of its memories."""
+
+    clock_hz: Annotated[int, Field(ge=1_000_000)]
+    steps: Annotated[int, Field(ge=1, le=64)]
+    width: Annotated[int, Field(ge=2, le=1024)]  # accumulators, and codes between layers
+    biases: Annotated[int, Field(ge=1, le=16_384)]
+    notes_bytes: Annotated[int, Field(ge=1024, le=65_536, multiple_of=2)]
+
+
 class Link(_Section):
     payload_bytes: Annotated[int, Field(ge=128, le=16384)]
     window: Annotated[int, Field(ge=1, le=64)]
@@ -159,6 +170,7 @@ class ChipSpec(_Section):
     cell: Cell
     afe: Afe
     limits: Limits
+    controller: Controller
     link: Link
 
     @model_validator(mode="after")
@@ -223,6 +235,19 @@ class ChipSpec(_Section):
     @property
     def rail_settle_ns(self) -> int:
         return self.rail_dac.settling_ns
+
+    def pulse_cycles(self, width_ns: int) -> int:
+        """Clock cycles, at least one, that the controller keeps a pulse's gate open."""
+        return max((2 * width_ns * self.controller.clock_hz + 10**9) // (2 * 10**9), 1)
+
+    def pulse_width_ns(self, width_ns: int) -> int:
+        """The width that a pulse asked for as `width_ns` really has: whole clock cycles."""
+        clock_hz = self.controller.clock_hz
+        return (2 * self.pulse_cycles(width_ns) * 10**9 + clock_hz) // (2 * clock_hz)
+
+    def pulse_gap_ns(self, width_ns: int) -> int:
+        """Least time before a pulse: the rails settle, and pulses keep within their duty."""
+        return max(self.rail_settle_ns, math.ceil(width_ns * (1 / self.limits.duty - 1)))
 
     def rail_code(self, volts: float) -> int:
         """Rail DAC code of a voltage, rounded down so that it never exceeds what was asked; at most the last code."""

@@ -15,6 +15,7 @@ ANSWER = 0x80
 TYPE_NAK = 0xFE
 TYPE_ERROR = 0xFF
 DEFAULT_BAUD = 115_200
+PULSE_TRIPPED = -32768  # in place of a verify code: the pulse went over the rail's current, and all lines float
 
 
 class ErrorCode(IntEnum):
@@ -31,6 +32,7 @@ class ErrorCode(IntEnum):
     NO_NETWORK = 9, "no valid network is loaded"
     NOT_EMULATED = 10, "only an emulated fabric can do this"
     READ_ONLY = 11, "this register or memory is read-only"
+    NO_FIRMWARE = 12, "the firmware that answers this is not running"
 
     text: str
 
@@ -168,7 +170,7 @@ ROUTE = Command(
     0x12, "ROUTE", "gateware", "chains tiles with no converter between them for MVMs on the first tile of the route; no stages: none",
     Layout((), Array("stages", (
         ("tile", "u8"), ("range", "u8"), ("attenuator", "u8"), ("relu", "u8"), ("bias", "u8"), ("level", "i16"),
-    ), "in order: TIA range, attenuator and rectifier behind the tile, bias row on or off and its row code")),
+    ), "in order: TIA range, attenuator and rectifier behind the tile, bias row on or off and its row code, the same for all that are on")),
     Layout(),
 )
 INFER = Command(
@@ -192,7 +194,7 @@ PULSE = Command(
         _TILE, _ROW, _COLUMN, ("polarity", "u8", "Polarity"), ("rail", "u16", "rail DAC code"),
         ("gate", "u16", "word-line DAC code"), ("width_ns", "u32", "pulse width"),
     )),
-    Layout((("code", "i16", "verify code after the pulse"),)),
+    Layout((("code", "i16", "verify code after the pulse; PULSE_TRIPPED when it tripped"),)),
 )
 FORM = Command(
     0x23, "FORM", "gateware", "forms the masked cells of one row; needs the arm key, which it uses up",

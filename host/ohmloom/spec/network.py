@@ -54,8 +54,8 @@ STEP_DTYPE = np.dtype(
     ]
 )  # width: the layer's number of outputs
 MAGIC = 0x4E4C4D4F
-MAX_STEPS = 64
-MAX_WIDTH = 1024  # accumulators, and codes between layers
-MAX_BIASES = 4096
-NETWORK_BYTES = HEADER_DTYPE.itemsize + MAX_STEPS * STEP_DTYPE.itemsize
-NOTES_BYTES = 65536
+
+
+def network_bytes(steps: int) -> int:
+    """Size of a NETWORK memory that holds that many steps."""
+    return HEADER_DTYPE.itemsize + steps * STEP_DTYPE.itemsize

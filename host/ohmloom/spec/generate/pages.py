@@ -160,7 +160,7 @@ def _span(value: float | tuple[float, ...]) -> str:
 def network_page() -> str:
     """network.md."""
     text = f"{NOTE}# Networks in the controller\n\n{prose(network)}## NETWORK memory\n\n"
-    text += f"{network.NETWORK_BYTES} bytes: the header, then up to {network.MAX_STEPS} steps.\n\n"
+    text += "The header, then up to `controller.steps` steps of the chip spec.\n\n"
     text += f"Header, {network.HEADER_DTYPE.itemsize} bytes; `magic` is `0x{network.MAGIC:08X}`:\n\n"
     text += records(record_fields(network.HEADER_DTYPE))
     text += f"Step, {network.STEP_DTYPE.itemsize} bytes:\n\n" + records(record_fields(network.STEP_DTYPE))
