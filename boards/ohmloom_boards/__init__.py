@@ -1,0 +1,1 @@
+"""One file a board: its pins, clocks and parts as data."""
