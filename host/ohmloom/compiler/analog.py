@@ -97,7 +97,10 @@ def map_analog(model: Model, X: Floats, spec: ChipSpec, copies: int, correction:
     for index, layer in enumerate(model.layers):
         last = index == len(model.layers) - 1
         if index == 0:
-            row_copies = _repeats(layer.inputs, spec.rows - 1, copies)
+            # Against repeated rows the one bias row must weigh as many times more, and no cell can be above g_max.
+            heaviest = float(np.abs(layer.bias).max()) * volts_per_unit / (spec.read_clamp * spec.row_dac.lsb_v)
+            room = float(np.abs(layer.weights).max()) / heaviest if heaviest and not last else copies
+            row_copies = _repeats(layer.inputs, spec.rows - 1, min(copies, room))
         pair_copies = _repeats(layer.outputs, min(spec.pairs, spec.rows - 1), copies)
         block = Block(index, 0, layer.inputs, 0, layer.outputs, row_copies, pair_copies, tile=index)
         if block.rows > spec.rows - (not last) or block.pairs > (spec.pairs if last else min(spec.pairs, spec.rows - 1)):
@@ -114,9 +117,10 @@ def map_analog(model: Model, X: Floats, spec: ChipSpec, copies: int, correction:
     return AnalogMapping(tuple(stages), codes_per_input)
 
 
-def _repeats(size: int, room: int, copies: int) -> int:
+def _repeats(size: int, room: int, most: float) -> int:
+    """The largest power of two, at most `most`, of copies of `size` that fit the room; at least 1."""
     repeats = 1
-    while repeats < copies and 2 * repeats * size <= room:
+    while 2 * repeats <= most and 2 * repeats * size <= room:
         repeats *= 2
     return repeats
 

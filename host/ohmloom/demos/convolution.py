@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ohmloom.chip import Chip, Progress
     from ohmloom.demos.demo import Data, Mode, Steps
     from ohmloom.spec import ChipSpec
+    from ohmloom.train import ChipNoise
 
 Floats = NDArray[np.float64]
 
@@ -61,12 +62,14 @@ class Convolution(Deployment):
     grid: int
 
     @classmethod
-    def learned(cls, data: Data, spec: ChipSpec, seed: int, trained: Steps, *, filters: int, grid: int) -> Convolution:
+    def learned(
+        cls, data: Data, noise: ChipNoise, seed: int, trained: Steps, *, filters: int, grid: int
+    ) -> Convolution:
         """Filters from the images data.X_train (samples, side * side), then dense layers on their pooled answers."""
         layer = learned_filters(data.X_train, filters, np.random.default_rng(seed))
         convolution = Model((layer,), "regression")
         X = np.concatenate([_features(convolution, part, grid) for part in _chunks(data.X_train)])
-        return cls(train(X, data, spec, seed, trained), X, convolution, data.X_train[:CALIBRATION], grid)
+        return cls(train(X, data, noise, seed, trained), X, convolution, data.X_train[:CALIBRATION], grid)
 
     def compiled(self, chip: Chip, mode: Mode) -> CompiledConvolution:
         spec = chip.spec

@@ -15,6 +15,7 @@ from ohmloom.compiler.placement import place
 from ohmloom.errors import ArgumentError, Error
 from ohmloom.model import Model
 from ohmloom.spec import ChipSpec
+from ohmloom.train import ChipNoise
 
 if TYPE_CHECKING:
     from ohmloom.chip import Chip
@@ -83,7 +84,11 @@ class Demo(ABC):
         """The trained model. trained: called with the epochs done, of how many."""
         from ohmloom.demos.deployment import Deployment
 
-        return Deployment.trained(data, spec, seed, trained)
+        return Deployment.trained(data, self.noise(spec), seed, trained)
+
+    def noise(self, spec: ChipSpec) -> ChipNoise:
+        """What the model is trained for: a single copy's, whatever the compiler finds room for. More costs no accuracy."""
+        return ChipNoise.of(spec, mode=self.mode)
 
     def evaluate(self, data: Data, predict: Predict, done: Steps) -> NDArray[Any]:
         """Predictions of the held-out samples, or each trial's score; done: called with the trials done, of all."""

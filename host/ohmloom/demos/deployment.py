@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ohmloom.compiler import Network, compile_model
 from ohmloom.model import Model
-from ohmloom.spec import ChipSpec
 from ohmloom.train import ChipNoise, train_mlp
 
 if TYPE_CHECKING:
@@ -40,9 +39,9 @@ class Deployment:
     calibration: Floats
 
     @classmethod
-    def trained(cls, data: Data, spec: ChipSpec, seed: int, trained: Steps) -> Deployment:
-        """Trained for the chip's noise on the data; trained: called with the epochs done, of how many."""
-        return cls(train(data.X_train, data, spec, seed, trained), data.X_train)
+    def trained(cls, data: Data, noise: ChipNoise, seed: int, trained: Steps) -> Deployment:
+        """Trained on the data for a chip's noise; trained: called with the epochs done, of how many."""
+        return cls(train(data.X_train, data, noise, seed, trained), data.X_train)
 
     def compiled(self, chip: Chip, mode: Mode) -> Compiled:
         """For one chip: the offsets and gains of a route, which no controller can take out, go into the cells."""
@@ -54,14 +53,13 @@ class Deployment:
         return self.model.forward(X)
 
 
-def train(X: Floats, data: Data, spec: ChipSpec, seed: int, trained: Steps) -> Model:
+def train(X: Floats, data: Data, noise: ChipNoise, seed: int, trained: Steps) -> Model:
     """A model with data.hidden for inputs X (samples, features) and data.y_train."""
     return train_mlp(
         X,
         data.y_train,
         hidden=data.hidden,
-        # A single copy's, whatever the compiler finds room for: more noise costs no accuracy.
-        noise=ChipNoise.of(spec, AGE_S),
+        noise=noise,
         seed=seed,
         progress=lambda done, total, loss: trained(done, total),
     )

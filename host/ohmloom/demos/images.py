@@ -60,7 +60,7 @@ class Images(Demo):
         if self.task != "mnist-conv":
             return super().deployment(data, spec, seed, trained)
         filters, grid = self._convolution(spec)
-        return Convolution.learned(data, spec, seed, trained, filters=filters, grid=grid)
+        return Convolution.learned(data, self.noise(spec), seed, trained, filters=filters, grid=grid)
 
     def pictures(self, results: Results) -> list[Picture]:
         from ohmloom.report.pictures import sample_images

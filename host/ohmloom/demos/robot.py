@@ -17,7 +17,7 @@ from ohmloom.demos.timing import played_alone
 from ohmloom.errors import Error
 from ohmloom.model import Model
 from ohmloom.spec import ChipSpec
-from ohmloom.train import ChipNoise, train_mlp
+from ohmloom.train import train_mlp
 
 if TYPE_CHECKING:
     from ohmloom.chip import Chip
@@ -50,7 +50,7 @@ class Robot(Demo):
         hidden = self.hidden(inputs, wanted, outputs, spec)
         rng = np.random.default_rng(seed)
         states, labels = np.empty((0, inputs)), np.empty(0, np.int64)
-        noise = ChipNoise.of(spec)
+        noise = self.noise(spec)
         model: Model | None = None
         for lesson in range(ROUNDS):
             # The lessons' starts are never those of the episodes that count.

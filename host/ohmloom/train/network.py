@@ -3,6 +3,7 @@
 Layer: `z = scale * (a @ (V + errors) + column noise) + bias`. V lies in -1..1, the range of a pair of cells; `scale`,
 one learned number a layer, is the digital requantisation. Large V drown the cells' errors, so training against them
 spreads V over the range and lets the scale follow: no rule for the largest weight is needed.
+Between routed tiles a bias is no number: it is one more row of V, driven like the layer's largest input.
 Noise in the forward pass: Joshi et al., Nature Communications 11 (2020). Gradients straight through the rounding:
 Bengio et al., arXiv 1308.3432.
 """
@@ -44,8 +45,8 @@ def half_square(z: Floats, targets: Floats) -> tuple[float, Floats]:
 class Network:
     """Parameters in one vector, `gradient` beside it, so that an optimiser's step is a few vector operations.
 
-    V, bias: views of them by layer, (inputs, outputs) and (outputs,); log_scale: (layers,). dV, dbias, dlog_scale:
-    views of the gradient.
+    V, bias: views of them by layer, (rows, outputs) and (outputs,); log_scale: (layers,). dV, dbias, dlog_scale:
+    views of the gradient. Rows are a layer's inputs and, where the chip has bias rows, one more in hidden layers.
     """
 
     def __init__(
@@ -58,7 +59,10 @@ class Network:
     ) -> None:
         """sizes: inputs, hidden layers, outputs. input_power: mean square of an input; layer 0 then starts at rms 1."""
         self.noise = noise
-        self.shapes = list(pairwise(sizes))
+        self.bias_rows = [int(noise is not None and noise.bias_rows)] * (len(sizes) - 2) + [0]
+        self.shapes = [
+            (n_in + more, n_out) for (n_in, n_out), more in zip(pairwise(sizes), self.bias_rows, strict=True)
+        ]
         self.ends = np.cumsum([n_in * n_out for n_in, n_out in self.shapes])
         self.weights = int(self.ends[-1])
         self.parameters = np.zeros(self.weights + sum(sizes[1:]) + len(self.shapes), dtype)
@@ -87,8 +91,8 @@ class Network:
         """
         errors = self._draw_errors(len(X), rng)
         scale = np.exp(self.log_scale)
-        inputs, programmed, sums = [X], [], []
         largest = X.dtype.type(1.0)
+        inputs, programmed, sums = [self._driven(0, X, largest)], [], []
         for layer, V in enumerate(self.V):
             W = V[None] if errors is None else V + errors[layer]
             column = inputs[-1] @ W
@@ -103,18 +107,40 @@ class Network:
                 if self.noise is not None:
                     largest = activations.max()
                     activations = self.noise.quantise(activations, largest)
-                inputs.append(activations)
+                inputs.append(self._driven(layer + 1, activations, largest))
         value, dz = loss(z, targets)
         for layer in reversed(range(len(self.V))):
             dcolumn = scale[layer] * dz
-            self.dbias[layer][:] = dz.sum(axis=(0, 1))
+            if not self.bias_rows[layer]:
+                self.dbias[layer][:] = dz.sum(axis=(0, 1))
             self.dlog_scale[layer] = np.vdot(dcolumn, sums[layer])
-            n_in, n_out = self.shapes[layer]
+            rows, n_out = self.shapes[layer]
             # The draws' gradients add up: one product over all samples.
-            np.matmul(inputs[layer].reshape(-1, n_in).T, dcolumn.reshape(-1, n_out), out=self.dV[layer])
+            np.matmul(inputs[layer].reshape(-1, rows).T, dcolumn.reshape(-1, n_out), out=self.dV[layer])
             if layer:
-                dz = (dcolumn @ programmed[layer].swapaxes(1, 2)) * (inputs[layer] > 0)
+                n_in = rows - self.bias_rows[layer]
+                dz = (dcolumn @ programmed[layer][:, :n_in].swapaxes(1, 2)) * (inputs[layer][..., :n_in] > 0)
         return value
+
+    def _driven(self, layer: int, values: Floats, largest: Any) -> Floats:
+        """What drives a layer's rows: its inputs (..., inputs) and, where it has one, the bias row at their largest."""
+        if not self.bias_rows[layer]:
+            return values
+        return np.concatenate([values, np.full((*values.shape[:-1], 1), largest, values.dtype)], axis=-1)
+
+    def dense(self, X: Floats) -> list[tuple[Floats, Floats]]:
+        """Weights (inputs, outputs) and bias (outputs,) of each layer, in float64.
+
+        X: (samples, features) of the training data; a bias row counts as much as the largest input that they give it.
+        """
+        values, largest, found = X.astype(np.float64), 1.0, []
+        for V, bias, log_scale, more in zip(self.V, self.bias, self.log_scale, self.bias_rows, strict=True):
+            W = V.astype(np.float64) * np.exp(float(log_scale))
+            inputs = len(W) - more
+            found.append((W[:inputs], bias.astype(np.float64) + largest * W[inputs:].sum(axis=0)))
+            values = np.maximum(values @ found[-1][0] + found[-1][1], 0)
+            largest = float(values.max())
+        return found
 
     def _draw_errors(self, draws: int, rng: np.random.Generator) -> list[Floats] | None:
         """Weight errors per layer, (draws, inputs, outputs), drawn for all layers at once."""

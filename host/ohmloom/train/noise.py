@@ -6,7 +6,7 @@ A weight w lies on a differential pair, `g+ = g_min + max(w, 0) / w_max * (g_max
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,21 @@ class ChipNoise:
     pair_sigma: (257,) standard deviation of a pair's weight at the weights 0, 1/256, ..., 1.
     read_levels: largest row code; an input of 1 drives it.
     column_sigma: standard deviation of a pair's output from conversion, its quantisation included.
+    bias_rows: hidden layers have their biases in cells, on a row that is driven like an input of 1.
     """
 
     pair_sigma: NDArray[np.float64]
     read_levels: int
     column_sigma: float
+    bias_rows: bool = False
 
     @classmethod
-    def of(cls, spec: ChipSpec, age_s: float = 1.0, copies: int = 1) -> ChipNoise:
+    def of(
+        cls, spec: ChipSpec, age_s: float = 1.0, copies: int = 1, mode: Literal["hybrid", "analog"] = "hybrid"
+    ) -> ChipNoise:
         """The noise of a chip programmed `age_s` ago with `copies` cells for each cell of a pair (errors average out).
 
+        mode: as of `ohmloom.compile`; in analog mode biases are in cells, too.
         Raises ArgumentError when age_s is not positive and finite or copies is below 1.
         """
         if not (age_s > 0 and np.isfinite(age_s)):
@@ -53,6 +58,7 @@ class ChipNoise:
             pair_sigma=np.hypot(sigma, sigma[0]) / (span * np.sqrt(copies)),
             read_levels=spec.read_clamp,
             column_sigma=float(column_siemens / (span * np.sqrt(copies))),
+            bias_rows=mode == "analog",
         )
 
     def scaled(self, factor: float) -> ChipNoise:

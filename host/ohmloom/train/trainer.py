@@ -83,10 +83,10 @@ def train_mlp(
     _fit(network, inputs, targets.astype(np.float32), loss, schedule, rng, progress)
 
     layers = []
-    for position, (V, bias, log_scale) in enumerate(zip(network.V, network.bias, network.log_scale, strict=True)):
+    for position, (weights, offset) in enumerate(network.dense(inputs)):
         first, last = position == 0, position == len(hidden)
-        weights = V.astype(np.float64) * np.exp(float(log_scale)) / (largest_input if first else 1.0)
-        offset = bias.astype(np.float64)
+        if first:
+            weights = weights / largest_input
         if last:
             weights, offset = weights * spread, offset * spread + mean
         layers.append(Layer(weights, offset, "none" if last else "relu"))
