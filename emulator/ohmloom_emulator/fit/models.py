@@ -34,6 +34,8 @@ class Parameter:
     needs: tuple[str, ...] = ()
     log: bool = True
     optional: bool = False  # kept at its default, with a note, where the data lack what it needs
+    limit: str = ""  # "low" or "high": end of the range of conductance that it sets
+    outward: int = 1  # which way it moves when the range widens
     largest_error: float = 0.4  # standard error, of the logarithm or in volts, beyond which the data do not determine it
 
     def to_fit(self, value: float) -> float:
@@ -138,8 +140,8 @@ _STATISTICAL = (
     Parameter("reset_threshold_v", f"RESET {_SOFTER}", _RESET, log=False, largest_error=0.3),
     Parameter("reset_slope_siemens_per_v", f"RESET {_SOFTER}", _RESET),
     Parameter("time_decade_v", NEEDS["widths"], _WIDTHS),
-    Parameter("max_siemens", f"SET {_HARDER} rise", _SET),
-    Parameter("min_siemens", f"RESET {_HARDER} fall", _RESET),
+    Parameter("max_siemens", f"SET {_HARDER} rise", _SET, limit="high"),
+    Parameter("min_siemens", f"RESET {_HARDER} fall", _RESET, limit="low", outward=-1),
     Parameter("attempt_hz", NEEDS["temperatures"], ("temperatures",), optional=True, largest_error=12.0),
     Parameter("gate_threshold_v", NEEDS["gates"], ("gates",), log=False, optional=True),
     Parameter("gate_siemens_per_v", NEEDS["gates"], ("gates",), optional=True),
@@ -166,12 +168,12 @@ def _pair(name: str, values: tuple[str, str], advice: str, **options: Any) -> tu
 
 
 _ON_OFF = (
-    Parameter("r_on_ohm", f"SET {_HARDER} rise", _SET),
-    Parameter("r_off_ohm", f"RESET {_HARDER} fall", _RESET),
+    Parameter("r_on_ohm", f"SET {_HARDER} rise", _SET, limit="high", outward=-1),
+    Parameter("r_off_ohm", f"RESET {_HARDER} fall", _RESET, limit="low"),
 )
 _STANFORD = (
     Parameter("area", "SET and RESET pulses over the whole range of conductance"),
-    Parameter("gap_max_nm", f"RESET {_HARDER} fall", _RESET),
+    Parameter("gap_max_nm", f"RESET {_HARDER} fall", _RESET, limit="low"),
     Parameter("velocity_m_per_s", "pulses of several widths and amplitudes", _WIDTHS, largest_error=3.0),
     *_pair("gamma0_{}", ("set", "reset"), _SOFTER),
     *_pair("beta_{}", ("set", "reset"), "pulses at several conductances", largest_error=1.5),
@@ -197,15 +199,15 @@ _COMPACT: Mapping[str, tuple[tuple[Parameter, ...], str | None]] = {
             Parameter("set_limit_ohm.0", f"SET {_SOFTER}, each until it saturates", _SET),
             Parameter("set_limit_ohm.1", f"SET {_SOFTER}, each until it saturates", _SET),
             Parameter("reset_limit_ohm.0", "RESET pulses until they saturate", _RESET),
-            Parameter("r_min_ohm", f"SET {_HARDER} rise", _SET),
-            Parameter("r_max_ohm", f"RESET {_HARDER} fall", _RESET),
+            Parameter("r_min_ohm", f"SET {_HARDER} rise", _SET, limit="high", outward=-1),
+            Parameter("r_max_ohm", f"RESET {_HARDER} fall", _RESET, limit="low"),
         ),
         "iv_b_per_v",
     ),
     "linear-drift": ((*_ON_OFF, Parameter("mobility_m2_per_vs", "pulses that move the cell")), None),
     "yakopcic": (
         (
-            Parameter("area", f"SET {_HARDER} rise", _SET),
+            Parameter("area", f"SET {_HARDER} rise", _SET, limit="high"),
             *_pair("a_{}_per_s", ("p", "n"), "pulses of several widths", largest_error=2.0),
             *_pair("v_{}_v", ("p", "n"), _SOFTER),
             *_pair("alpha_{}", ("p", "n"), "trains towards the end of the range", largest_error=1.5),
@@ -252,7 +254,7 @@ def _guess(family: Family, volts: FloatArray, width_s: FloatArray, siemens: Floa
     values = {p.name: family.get(p.name) for p in family.parameters}
     set_v, reset_v = (float(np.median(np.abs(v))) if v.size else 1.0 for v in (volts[volts > 0], volts[volts < 0]))
     width = float(np.median(width_s))
-    model = getattr(family.base, "model", None)
+    model: Any = getattr(family.base, "model", None)
     if "r_on_ohm" in values:
         values |= {"r_on_ohm": 0.95 / high, "r_off_ohm": 1.05 / low}
     if family.model == "vteam":

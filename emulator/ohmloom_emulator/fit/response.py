@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class Fitted:
 def moved_devices(family: Family, cell: ArrayCell, offsets: FloatArray, cycle: float = 0.0) -> Devices:
     """Mean cells with offsets (devices, spreads) in the order of the family's spreads."""
     mean = family.mean_devices(cell, len(offsets))
-    moved: dict[str, FloatArray] = {"cycle_v": np.full(len(offsets), cycle)}
+    moved: dict[str, Any] = {"cycle_v": np.full(len(offsets), cycle)}
     for column, spread in enumerate(family.spreads):
         base = getattr(mean, spread.field)
         moved[spread.field] = base * np.exp(offsets[:, column]) if spread.log else base + offsets[:, column]
