@@ -20,6 +20,7 @@ from ohmloom.spec.commands import (
     MVM,
     PROGRAM,
     PULSE,
+    PULSE_TRIPPED,
     RATE,
     READ,
     READ_REGISTERS,
@@ -62,8 +63,8 @@ GOOD = {
     INFO: {},
     READ_REGISTERS: {"address": 0, "count": 15},
     WRITE_REGISTERS: {"address": SCRATCH.address, "values": [5]},
-    MEM_WRITE: {"memory": Memory.NOTES, "offset": 65535, "data": b"x"},
-    MEM_READ: {"memory": Memory.NOTES, "offset": 65024, "length": 512},
+    MEM_WRITE: {"memory": Memory.NOTES, "offset": 12287, "data": b"x"},
+    MEM_READ: {"memory": Memory.NOTES, "offset": 11776, "length": 512},
     MVM: {"tile": 1, "range": 1, "count": 2, "codes": [327, -327] * 8},
     ROUTE: {"stages": stages({}, {"tile": 1})},
     PROGRAM: {"tile": 1, "row": 7, "cells": ROW},
@@ -96,7 +97,7 @@ REFUSED = [
     (WRITE_REGISTERS, {"address": SCRATCH.address, "values": [1, 2]}, ErrorCode.READ_ONLY),
     (WRITE_REGISTERS, {"address": TRIP_CLEAR.address}, ErrorCode.BAD_VALUE),
     (MEM_WRITE, {"memory": 5}, ErrorCode.BAD_ADDRESS),
-    (MEM_WRITE, {"offset": 65536}, ErrorCode.BAD_ADDRESS),
+    (MEM_WRITE, {"offset": 12288}, ErrorCode.BAD_ADDRESS),
     (MEM_WRITE, {"offset": 2**32 - 1}, ErrorCode.BAD_ADDRESS),
     (MEM_READ, {"memory": 255}, ErrorCode.BAD_ADDRESS),
     (MEM_READ, {"offset": 65025}, ErrorCode.BAD_ADDRESS),
@@ -115,6 +116,7 @@ REFUSED = [
     (ROUTE, {"stages": stages({}, {"tile": 2})}, ErrorCode.BAD_ADDRESS),
     (ROUTE, {"stages": stages({"range": 2}, {"tile": 1})}, ErrorCode.BAD_VALUE),
     (ROUTE, {"stages": stages({"attenuator": 5}, {"tile": 1})}, ErrorCode.BAD_VALUE),
+    (ROUTE, {"stages": stages({"level": 5, "bias": 1}, {"tile": 1, "level": 6, "bias": 1})}, ErrorCode.BAD_VALUE),
     (ROUTE, {"stages": stages({}, {"tile": 1, "level": 328})}, ErrorCode.BAD_CODE),
     (INFER, {"count": 1, "codes": [0] * 8}, ErrorCode.NO_NETWORK),
     (PROGRAM, {"tile": 2}, ErrorCode.BAD_ADDRESS),
@@ -224,7 +226,7 @@ def test_tripped_chip_cannot_be_armed(controller):
 
 def test_pulse_over_the_rails_current_trips(bench, changed, asked):
     controller = asked(Fabric(changed(bench, limits={"over_current_a": 1e-9})))
-    controller(PULSE, **GOOD[PULSE])
+    assert controller(PULSE, **GOOD[PULSE])["code"] == PULSE_TRIPPED
     assert register(controller, TRIP_CAUSE) == 1
     assert controller.refusal(PULSE, **GOOD[PULSE]) is ErrorCode.TRIPPED
 

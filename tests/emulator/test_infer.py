@@ -352,7 +352,7 @@ def test_analog_steps_are_a_route(bench, asked, with_cells):
             inputs=8,
             outputs=4,
             width=4,
-            level=-60,
+            level=90,
             scale=32768,
             shift=16,
         ),
@@ -363,7 +363,7 @@ def test_analog_steps_are_a_route(bench, asked, with_cells):
     for vector, outputs in zip(codes, answer, strict=True):
         volts = np.zeros(8)
         volts[1:6], volts[7] = vector * LSB_V, 90 * LSB_V
-        raw = model_route(cells, [(0, 0.25, True, None), (0, None, None, -60)], volts)
+        raw = model_route(cells, [(0, 0.25, True, None), (0, None, None, 90)], volts)
         sums = [
             16 * (raw[2 * p] - raw[2 * p + 1]) + bias for p, bias in zip(range(2, 6), [7, -7, 70, -70], strict=True)
         ]

@@ -153,6 +153,7 @@ def test_vector_that_no_frame_holds_is_refused():
     """A chip of many narrow tiles: 400 inputs take 602 bytes, frames hold 128."""
     content = BENCH.model_dump() | {"tiles": 100, "columns": 16}
     content["link"] = {**content["link"], "payload_bytes": 128}
+    content["controller"] = {**content["controller"], "width": 512, "steps": 64}
     spec = ohmloom.ChipSpec(**content)
     model = ohmloom.Model((ohmloom.Layer(np.ones((400, 2)), np.zeros(2), "none"),), "regression")
     with pytest.raises(ArgumentError, match="400 inputs"):
