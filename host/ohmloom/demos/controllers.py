@@ -24,7 +24,9 @@ class Plant:
 
     scale: what each observation is divided by, the range of its sensor; teacher: decisions (n,) of observations
     (n, features); decisions: all that there are; unit: of the action that a decision stands for, None where the
-    environment numbers its actions; hidden: width of the network's hidden layer; period_s: time between two decisions.
+    environment numbers its actions; hidden: width of the network's hidden layer; period_s: time between two decisions;
+    centre: the observation where small differences decide, None for 0. It becomes input 0, which no cell's error moves;
+    fine: (index, range) of sensors that are read a second time, over a narrow range.
     """
 
     environment: str
@@ -34,9 +36,18 @@ class Plant:
     hidden: int
     period_s: float
     unit: float | None = None
+    centre: Floats | None = None
+    fine: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Of the network's input."""
+        return len(self.scale) + len(self.fine)
 
     def inputs(self, observations: Floats) -> Floats:
-        return np.clip(observations / self.scale, -1.0, 1.0)
+        centred = observations if self.centre is None else observations - self.centre
+        narrow = [centred[:, index] / limit for index, limit in self.fine]
+        return np.clip(np.column_stack([centred / self.scale, *narrow]), -1.0, 1.0)
 
     def play(self, seeds: NDArray[Any], predict: Predict, done: Steps) -> Floats:
         """Returns (episodes,) of the episodes that the seeds start; done: called with the decisions taken."""
@@ -129,8 +140,14 @@ def plant(task: str) -> Plant:
     """The plant of a task of the demo. Scales and periods are from the environments' own equations of motion."""
     return {
         "cartpole": Plant("CartPole-v1", np.array([2.4, 3.0, 0.21, 3.0]), balance, (0, 1), 16, 0.02),
-        "pendulum": Plant("Pendulum-v1", np.array([1.0, 1.0, 8.0]), swing_up, (-1, 0, 1), 64, 0.05, unit=2.0),
-        "acrobot": Plant("Acrobot-v1", np.array([1.0, 1.0, 1.0, 1.0, 12.6, 28.3]), two_links, (0, 1, 2), 32, 0.2),
+        "pendulum": Plant(
+            "Pendulum-v1", np.array([2.0, 1.0, 8.0]), swing_up, (-1, 0, 1), 64, 0.05,
+            unit=2.0, centre=np.array([1.0, 0.0, 0.0]), fine=((2, 1.0),),
+        ),
+        "acrobot": Plant(
+            "Acrobot-v1", np.array([2.0, 1.0, 2.0, 1.0, 2.0, 4.0]), two_links, (0, 1, 2), 32, 0.2,
+            centre=np.array([1.0, 0.0, 1.0, 0.0, 0.0, 0.0]),
+        ),
         "lunarlander": Plant(
             "LunarLander-v3", np.array([1.0, 1.5, 1.0, 1.5, 1.0, 1.0, 1.0, 1.0]), land, (0, 1, 2, 3), 64, 0.02
         ),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ohmloom.report.pictures import Picture
 
 EPISODES = 100
-LESSONS = 20  # episodes in each round of learning
+LESSONS = 40  # episodes in each round of learning
 ROUNDS = 3  # the controller drives the first, networks the others
 EXPLORED = 0.15  # share of the controller's steps that are left to chance, so that it shows how to recover
 MOST_STATES = 12_000
@@ -46,10 +46,10 @@ class Robot(Demo):
 
     def data(self, spec: ChipSpec, seed: int) -> Data:
         plant = self._plant()
-        wanted, inputs, outputs = plant.hidden, len(plant.scale), len(plant.decisions)
+        wanted, inputs, outputs = plant.hidden, plant.width, len(plant.decisions)
         hidden = self.hidden(inputs, wanted, outputs, spec)
         rng = np.random.default_rng(seed)
-        states, labels = np.empty((0, inputs)), np.empty(0, np.int64)
+        states, labels = np.empty((0, len(plant.scale))), np.empty(0, np.int64)
         noise = self.noise(spec)
         model: Model | None = None
         for lesson in range(ROUNDS):
