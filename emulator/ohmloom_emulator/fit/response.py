@@ -61,6 +61,14 @@ def after(
     return result
 
 
+# Three-point Gauss-Hermite rule for the noise of a pulse. The mean over it is smooth where a pulse ends at a limit, and
+# its variance sees limits that one standard deviation does not reach.
+NODES = np.array([0.0, np.sqrt(3.0), -np.sqrt(3.0)])
+WEIGHTS = np.array([2 / 3, 1 / 6, 1 / 6])
+
+_STEP = 1e-4  # of a derivative, in the parameters' unit of fitting
+
+
 @dataclass(frozen=True)
 class Tracked:
     """The filter's view of each pulse: what was before it, how its result spreads around the prediction."""
@@ -91,12 +99,13 @@ def track(fitted: Fitted, trains: Trains) -> Tracked:
         who, these = pulses.device[rows], pulses[rows]
         here = state[who]
         step = np.maximum(1e-3 * here, 1e-3 * np.sqrt(variance[who]))
-        # One call: at the state, beside it, and with the pulse's noise at plus and minus one.
-        states = np.stack([here, here + step, here, here])
-        normals = np.broadcast_to(np.array([0.0, 0.0, 1.0, -1.0])[:, None], states.shape)
-        mean, beside, high, low = after(cell, devices[who], these, states, normals)
+        # One call: with the pulse's noise at the nodes, and beside the state.
+        states = np.stack([here, here, here, here + step])
+        normals = np.broadcast_to(np.array([*NODES, 0.0])[:, None], states.shape)
+        *nodes, beside = after(cell, devices[who], these, states, normals)
+        mean = WEIGHTS @ np.array(nodes)
         before[rows], before_variance[rows] = here, variance[who]
-        gain[rows], noise[rows] = (beside - mean) / step, (high - low) / 2
+        gain[rows], noise[rows] = (beside - nodes[0]) / step, np.sqrt(WEIGHTS @ (np.array(nodes) - mean) ** 2)
         predicted = gain[rows] ** 2 * variance[who] + noise[rows] ** 2 + (fitted.misfit * mean) ** 2
         share = predicted / (predicted + read_variance[rows] + 1e-30)
         state[who] = np.maximum(mean + share * (these.siemens - mean), 0.01 * these.siemens)
@@ -105,16 +114,20 @@ def track(fitted: Fitted, trains: Trains) -> Tracked:
 
 
 class Problem:
-    """Predictions of all pulses from fixed states before them, and their derivatives."""
+    """Mean predictions of all pulses from fixed states before them, and their derivatives.
 
-    def __init__(self, family: Family, names: tuple[str, ...], fixed: ArrayCell, pulses: Pulses, before: FloatArray) -> None:
-        self.family, self.fixed, self.pulses, self.before = family, fixed, pulses, before
+    cycle: noise from pulse to pulse, in the unit of the family's.
+    """
+
+    def __init__(
+        self, family: Family, names: tuple[str, ...], pulses: Pulses, before: FloatArray, cycle: float
+    ) -> None:
+        self.family, self.pulses, self.before, self.names, self.cycle = family, pulses, before, names, cycle
         self.parameters = {p.name: p for p in family.parameters}
-        self.names = names
 
     def values(self, theta: FloatArray) -> dict[str, float]:
         return {
-            name: self.parameters[name].from_fit(float(x), self.family.get(name, self.fixed))
+            name: self.parameters[name].from_fit(float(x), self.family.get(name))
             for name, x in zip(self.names, theta, strict=True)
         }
 
@@ -123,34 +136,34 @@ class Problem:
 
     def cell(self, theta: FloatArray) -> ArrayCell:
         """Raises ValueError for parameters that the model does not allow."""
-        cell: ArrayCell = self.family.with_values(self.values(theta), self.fixed)
+        cell: ArrayCell = self.family.with_values(self.values(theta))
         return cell
 
     def predict(self, theta: FloatArray, offsets: FloatArray) -> FloatArray:
         """Conductances after the pulses; NaN where the model does not allow the parameters."""
         try:
             cell = self.cell(theta)
-            devices = moved_devices(self.family, cell, offsets)[self.pulses.device]
-            return after(cell, devices, self.pulses, self.before)
-        except (ValueError, FloatingPointError):
+            devices = moved_devices(self.family, cell, offsets, self.cycle)[self.pulses.device]
+            with np.errstate(all="ignore"):  # far from the data anything may overflow: it is judged by its distance
+                if not self.cycle:
+                    return after(cell, devices, self.pulses, self.before)
+                normals = np.broadcast_to(NODES[:, None], (len(NODES), len(self.pulses)))
+                return np.asarray(WEIGHTS @ after(cell, devices, self.pulses, self.before + 0.0 * normals, normals))
+        except ValueError:
             return np.full(len(self.pulses), np.nan)
 
     def by_parameters(self, theta: FloatArray, offsets: FloatArray) -> FloatArray:
-        """(pulses, parameters), by central differences: predictions bend at thresholds and limits."""
-        step = 1e-4
-        columns = []
-        for index in range(len(theta)):
-            move = step * (np.arange(len(theta)) == index)
-            high, low = self.predict(theta + move, offsets), self.predict(theta - move, offsets)
-            columns.append((high - low) / (2 * step))
-        return np.nan_to_num(np.stack(columns, axis=1)) if columns else np.empty((len(self.pulses), 0))
+        """(pulses, parameters)."""
+        steps = _STEP * np.eye(len(theta))
+        return _slopes([(self.predict(theta + s, offsets), self.predict(theta - s, offsets)) for s in steps], self.pulses)
 
     def by_offsets(self, theta: FloatArray, offsets: FloatArray) -> FloatArray:
         """(pulses, spreads): each device's offset moves only its own pulses, so one evaluation serves all devices."""
-        step = 1e-4
-        columns = []
-        for index in range(offsets.shape[1]):
-            move = step * (np.arange(offsets.shape[1]) == index)
-            high, low = self.predict(theta, offsets + move), self.predict(theta, offsets - move)
-            columns.append((high - low) / (2 * step))
-        return np.nan_to_num(np.stack(columns, axis=1))
+        steps = _STEP * np.eye(offsets.shape[1])
+        return _slopes([(self.predict(theta, offsets + s), self.predict(theta, offsets - s)) for s in steps], self.pulses)
+
+
+def _slopes(both_sides: list[tuple[FloatArray, FloatArray]], pulses: Pulses) -> FloatArray:
+    """Central differences: at a limit, one side alone would take parameters that stand for each other as different."""
+    columns = [(high - low) / (2 * _STEP) for high, low in both_sides]
+    return np.nan_to_num(np.stack(columns, axis=1)) if columns else np.empty((len(pulses), 0))

@@ -25,8 +25,9 @@ Progress = Callable[[str, int, int], None]
 
 MIN_DEVICES = 5  # fewer do not tell how devices differ
 _SAMPLE = 300  # pulses that starts are judged on
-_MAX_STEPS = 40
+_MAX_STEPS = 60
 _ARRIVED = 0.02  # of a standard error: the largest step that ends the fit
+_PATIENCE, _GAIN = 6, 0.1  # steps in which the log-likelihood has to rise by this much
 _FAR = 1e3  # standard error of a parameter that nothing depends on
 _LARGEST_SPREAD = 0.7  # volts, or of a logarithm
 _LEAST_MISFIT = 1e-4
@@ -55,7 +56,7 @@ def best_start(family: Family, names: tuple[str, ...], trains: Trains, progress:
     """
     chosen = _sample(trains)
     pulses, before = trains.pulses[chosen], trains.before_siemens[chosen]
-    problem = Problem(family, names, family.base, pulses, before)
+    problem = Problem(family, names, pulses, before, 0.0)
     offsets = np.zeros((len(trains.names), len(family.spreads)))
     scale = family.base.read_noise_siemens(pulses.siemens) + 0.03 * np.ptp(trains.pulses.siemens)
 
@@ -124,13 +125,13 @@ def solve(
     kept = np.array([family.get(spread.parameter) for spread in family.spreads])
     spreads = kept if spreads is None else spreads
     fitted = Fitted(family, cell, np.zeros((len(trains.names), len(kept))), cycle, misfit)
-    theta = Problem(family, names, family.base, trains.pulses, trains.pulses.siemens).theta(start)
+    theta = Problem(family, names, trains.pulses, trains.before_siemens, cycle).theta(start)
     damping = 1e-3
-    errors, surprise = np.full(len(theta), np.inf), np.inf
+    best, last_gain = Solution(fitted, dict(start), {}, spreads, np.inf), 0
     for step_number in range(_MAX_STEPS):
         progress("fit", step_number, _MAX_STEPS)
         tracked = track(fitted, trains)
-        problem = Problem(family, names, family.base, trains.pulses, tracked.before)
+        problem = Problem(family, names, trains.pulses, tracked.before, fitted.cycle)
         predicted = problem.predict(theta, fitted.offsets)
         ratio, misfit = _likely_noises(tracked, trains, predicted, fitted.misfit)
         deviation = np.sqrt(tracked.variance(predicted, misfit, ratio))
@@ -142,6 +143,12 @@ def solve(
             spreads = np.minimum(np.sqrt(variances), _LARGEST_SPREAD)
         cost = _cost(problem, theta, fitted.offsets, deviation, spreads)
         surprise = cost + float(np.log(deviation).sum()) + normal.log_volume(spreads)
+        if surprise < best.surprise:
+            last_gain = step_number if surprise < best.surprise - _GAIN else last_gain
+            named = dict(zip(names, errors.tolist(), strict=True))
+            best = Solution(fitted, problem.values(theta), named, spreads, surprise)
+        if step_number - last_gain >= _PATIENCE:
+            break
         while damping < 1e9:
             move, moves = normal.step(damping)
             trial = _cost(problem, theta + move, fitted.offsets + moves, deviation, spreads)
@@ -153,11 +160,10 @@ def solve(
         theta = theta + move
         fitted = replace(fitted, cell=problem.cell(theta), offsets=fitted.offsets + moves)
         damping = max(damping / 10, 1e-9)
-        if np.all(np.abs(move) <= _ARRIVED * errors):
+        if damping <= 1e-4 and np.all(np.abs(move) <= _ARRIVED * errors):
             break
     progress("fit", _MAX_STEPS, _MAX_STEPS)
-    values = Problem(family, names, family.base, trains.pulses, trains.pulses.siemens).values(theta)
-    return Solution(fitted, values, dict(zip(names, errors.tolist(), strict=True)), spreads, surprise)
+    return best
 
 
 @dataclass(frozen=True)
@@ -214,7 +220,7 @@ class _Normal:
         inverses: Any = np.linalg.inv(self.own * (1.0 + damping * np.eye(self.own.shape[-1])))
         damped = damping * np.diag(self.parameters) + 1.0 / _FAR**2
         right: FloatArray = self.right - np.einsum("dpk,dkl,dl->p", self.mixed, inverses, self.rights)
-        move: FloatArray = np.linalg.solve(self._eliminated(inverses) + np.diag(damped), right)
+        move = np.asarray(np.linalg.solve(self._eliminated(inverses) + np.diag(damped), right), dtype=np.float64)
         moves: FloatArray = np.einsum("dkl,dl->dk", inverses, self.rights - np.einsum("dpk,p->dk", self.mixed, move))
         return move, moves
 
