@@ -1,0 +1,101 @@
+"""The clamps of DAC codes: what goes beyond is sent as the clamp itself."""
+
+from amaranth import C, Cat, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ohmloom.spec import ChipSpec
+from ohmloom.spec.switches import Rail
+from ohmloom_hdl.interfaces import CODE
+
+
+class RowClamp(wiring.Component):
+    """DAC code of a signed row code: within +-spec.read_clamp around Vmid, which is the middle of the DAC's range."""
+
+    def __init__(self, spec: ChipSpec) -> None:
+        self._clamp = spec.read_clamp
+        super().__init__({"code": In(signed(CODE)), "dac_code": Out(CODE)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        clamped = Signal(signed(CODE))
+        m.d.comb += [clamped.eq(self.code), self.dac_code.eq(Cat(clamped[:-1], ~clamped[-1]))]
+        with m.If(self.code > self._clamp):
+            m.d.comb += clamped.eq(self._clamp)
+        with m.If(self.code < -self._clamp):
+            m.d.comb += clamped.eq(-self._clamp)
+        return m
+
+
+def rail_clamps(spec: ChipSpec) -> dict[Rail, int]:
+    """Largest code of each rail outside of forming. Channels without a rail carry nothing."""
+    limits = spec.limits
+    return {
+        Rail.SET: spec.rail_code(limits.set_v),
+        Rail.RESET: spec.rail_code(limits.reset_v),
+        Rail.GATE: spec.rail_code(limits.gate_v),
+        Rail.READ_GATE: spec.rail_code(limits.gate_v),
+    }
+
+
+class RailClamp(wiring.Component):
+    """Rail code within the clamp of its channel; that of SET is the forming clamp while `form` is high.
+
+    forming_level: the code given out is one of SET beyond the SET clamp.
+    """
+
+    def __init__(self, spec: ChipSpec) -> None:
+        self._spec = spec
+        bits = spec.rail_dac.bits
+        super().__init__(
+            {
+                "channel": In(4),
+                "form": In(1),
+                "code": In(bits),
+                "clamped": Out(bits),
+                "forming_level": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        clamps, form_clamp = rail_clamps(self._spec), self._spec.rail_code(self._spec.limits.form_v)
+
+        def clamp(code: int) -> None:
+            m.d.comb += self.clamped.eq(Mux(self.code > code, code, self.code))
+
+        with m.Switch(self.channel):
+            for rail, code in clamps.items():
+                with m.Case(rail):
+                    clamp(code)
+            with m.Default():
+                clamp(0)
+        with m.If((self.channel == Rail.SET) & self.form):
+            clamp(form_clamp)
+            m.d.comb += self.forming_level.eq(self.code > clamps[Rail.SET] if form_clamp > clamps[Rail.SET] else C(0))
+        return m
+
+
+class RailLevel(wiring.Component):
+    """Follows the rail DAC's frames: `forming_level` while the SET rail may be beyond the SET clamp.
+
+    frame: a frame is taken, to `channel` (15: to all of them, with a code of nothing), `above`: with a code of SET
+    beyond the SET clamp, `update`: all outputs take over their input registers after it. The DAC's input register and its output
+    are followed apart, since an update may come with the frame of another channel.
+    """
+
+    frame: In(1)
+    writes_set: In(1)
+    above: In(1)
+    update: In(1)
+    forming_level: Out(1)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        written, written_next = Signal(), Signal()
+        m.d.comb += written_next.eq(Mux(self.writes_set, self.above, written))
+        with m.If(self.frame):
+            m.d.sync += written.eq(written_next)
+            with m.If(self.update):
+                m.d.sync += self.forming_level.eq(written_next)
+        return m

@@ -1,0 +1,117 @@
+"""The pulse gate: how long a pulse is, and how long the array rests before it."""
+
+from fractions import Fraction
+
+from amaranth import Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ohmloom.spec import ChipSpec
+from ohmloom_hdl.interfaces import OutputPort, count_bits
+
+# A trip within this many cycles after a pulse is the pulse's: two cycles are the synchroniser's of the over-current
+# input, two are for registers at the pins, the rest is the comparator's.
+TAIL_CYCLES = 8
+
+
+class PulseTime:
+    """The units in which the pulse gate counts time: parts of a nanosecond, an even number of them in a clock cycle.
+
+    per_ns, per_cycle: units in a nanosecond and in a clock cycle. bits: of the longest width that a request can name.
+    per_rest: what a cycle of rest counts, so that the rest is over once it has counted as much as the pulse lasts; rounded
+    down, by at most 1/64. None: no rest is asked for.
+    """
+
+    def __init__(self, spec: ChipSpec) -> None:
+        cycle_ns = Fraction(10**9, spec.controller.clock_hz)
+        ratio = 1 / Fraction(spec.limits.duty) - 1  # of rest to pulse
+        self.per_ns, self.per_cycle = cycle_ns.denominator, cycle_ns.numerator
+        while self.per_cycle % 2 or self.per_cycle < 64 * ratio:
+            self.per_ns, self.per_cycle = 2 * self.per_ns, 2 * self.per_cycle
+        self.bits = count_bits(self.per_ns * ((1 << count_bits(spec.limits.form_pulse_ns)) - 1))
+        self.per_rest = min(int(self.per_cycle / ratio), 1 << self.bits) if ratio else None
+
+
+class PulseGate(wiring.Component):
+    """Opens the gate for pulses that are allowed, one at a time, each for `spec.pulse_cycles(width_ns)` cycles.
+
+    The gate has been closed for width * (1 / duty - 1) before it opens, width being that of the pulse to come, and one
+    cycle's share longer, since rounding may have lengthened the pulse.
+
+    A pulse is taken when the gate opens. One that is not allowed is taken at once and nothing comes of it: when it is wider than the cap
+    of its mode, or `enable` is low; a forming pulse that is of the RESET direction, or while `forming` is low; any other
+    pulse while `forming_level` is high, since then the SET rail may be above the SET clamp. When `enable`, or `forming` under a
+    forming pulse, goes low, the gate closes with the next clock edge.
+
+    steady: rails and switches stand still and have settled; a pulse waits for it. hold: they have to stay so, because the
+    gate opens with the next edge or is open. done: TAIL_CYCLES after the end, with `tripped` if the pulse was refused or
+    cut, or `enable` went low after it.
+    """
+
+    def __init__(self, spec: ChipSpec) -> None:
+        self._limits, self.time = spec.limits, PulseTime(spec)
+        super().__init__(
+            {
+                "pulse": In(OutputPort(spec).members["pulse"].signature),
+                "enable": In(1),
+                "forming": In(1),
+                "forming_level": In(1),
+                "steady": In(1),
+                "hold": Out(1),
+                "gate": Out(1),
+                "done": Out(1),
+                "tripped": Out(1),
+            }
+        )
+        # While the gate is open what is left of the pulse, else the rest so far, less one cycle's share.
+        self.count = Signal(signed(self.time.bits + 2), init=-self.time.per_cycle)
+        self.first = Signal()
+        self.form = Signal()
+        self.tail = Signal(range(TAIL_CYCLES + 1))
+        self.failed = Signal()
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        limits, time, request = self._limits, self.time, self.pulse.p
+
+        asked, cap_ns = Signal(time.bits), Signal.like(request.width_ns)
+        waiting, refused, rested, opens = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            # Shifted and added: this constant is not worth a multiplier.
+            asked.eq(sum(request.width_ns << bit for bit in range(time.per_ns.bit_length()) if time.per_ns >> bit & 1)),
+            cap_ns.eq(Mux(request.form, limits.form_pulse_ns, limits.pulse_ns)),
+            refused.eq(
+                ~self.enable
+                | (request.width_ns > cap_ns)
+                | Mux(request.form, request.reset | ~self.forming, self.forming_level)
+            ),
+            rested.eq(self.count >= asked if time.per_rest else 1),
+            waiting.eq(~self.gate & (self.tail == 0)),
+            opens.eq(waiting & self.pulse.valid & ~refused & rested & self.steady),
+            self.pulse.ready.eq(opens | (waiting & refused)),
+            self.hold.eq(opens | self.gate),
+        ]
+
+        # A pulse has an n-th cycle if it is asked for n - 1/2 cycles or more: so the first one takes away one and a half.
+        step, count, full, over, cut = Signal.like(self.count), Signal.like(self.count), Signal(), Signal(), Signal()
+        m.d.comb += [
+            step.eq(Mux(self.gate, Mux(self.first, -time.per_cycle * 3 // 2, -time.per_cycle), time.per_rest or 0)),
+            count.eq(self.count + step),
+            full.eq(self.count[time.bits] & ~self.count[-1]),
+            cut.eq(~self.enable | (self.form & ~self.forming)),
+            over.eq(self.gate & (cut | (count < 0))),
+        ]
+        m.d.sync += self.first.eq(opens)
+        with m.If(opens):
+            m.d.sync += [self.count.eq(asked), self.gate.eq(1), self.form.eq(request.form)]
+        with m.Elif(over):
+            m.d.sync += [self.count.eq(-time.per_cycle), self.gate.eq(0)]
+        with m.Elif(~full | self.gate):
+            m.d.sync += self.count.eq(count)
+
+        m.d.comb += [self.done.eq(self.tail == 1), self.tripped.eq(self.failed | ~self.enable)]
+        with m.If(over | (waiting & self.pulse.valid & refused)):
+            m.d.sync += [self.tail.eq(TAIL_CYCLES), self.failed.eq(~self.gate | cut)]
+        with m.Elif(self.tail != 0):
+            m.d.sync += [self.tail.eq(self.tail - 1), self.failed.eq(self.tripped)]
+        return m
