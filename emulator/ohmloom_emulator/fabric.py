@@ -36,13 +36,13 @@ ENERGY_BITS = 24
 
 @dataclass(frozen=True)
 class Stage:
-    """One tile of a route. level: row code of its bias row (its last row), None where that is off. The last stage has no rectifier."""
+    """One tile of a route. bias: its last row is driven by its DAC also where the tile before drives the others. Nothing is behind the last."""
 
     tile: int
     tia_range: int
     attenuator: int
     relu: bool
-    level: int | None
+    bias: bool
 
 
 class Fabric:
@@ -133,14 +133,17 @@ class Fabric:
         self._load: Integers = (codes.astype(np.int64) ** 2) @ weight  # fJ per ns, shifted by ENERGY_BITS; one a drive
         settle_ns = self.spec.settle_ns
         if self._route:
-            self._pass_stages()
+            self._pass_stages(codes[:, -1:])
             settle_ns += (len(self._route) - 1) * self.spec.afe.stage_settle_ns
         self._spend_time(Cause.ROW_DAC, len(codes) * settle_ns)
         self._spend_static(len(codes) * settle_ns)
         self._spend_array(settle_ns)
 
-    def _pass_stages(self) -> None:
-        """Takes the first tile's currents through the route; afterwards the last tile is the one that `sample` converts."""
+    def _pass_stages(self, bias_codes: NDArray[Any]) -> None:
+        """Takes the first tile's currents through the route; afterwards the last tile is the one that `sample` converts.
+
+        bias_codes (n, 1): what the last row's DAC holds, the one driver of all bias rows.
+        """
         for stage, following in pairwise(self._route):
             counts = self._passes[stage.tile]
             keys = counts + np.arange(len(self._current))[:, None]
@@ -151,9 +154,9 @@ class Fabric:
             volts = np.zeros((len(pair_v), self.spec.rows))
             wired = min(self.spec.pairs, self.spec.rows)
             volts[:, :wired] = pair_v[:, :wired]
-            if following.level is not None:
+            if following.bias:
                 bias_row = self.spec.rows - 1
-                volts[:, bias_row] = self._rows.volts(np.array([[following.level]]), bias_row)[:, 0]
+                volts[:, bias_row] = self._rows.volts(bias_codes, bias_row)[:, 0]
             tile = self.tiles[following.tile]
             tile.update(self.now_ns)
             self._current, self._variance = tile.currents(volts, 0)

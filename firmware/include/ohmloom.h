@@ -207,14 +207,13 @@
 #define OHMLOOM_MVM_ANSWER_CODES_OFFSET 2u /* i12[] count x columns */
 
 /* ROUTE payloads */
-#define OHMLOOM_ROUTE_REQUEST_STAGES_OFFSET 0u /* {u8 tile, u8 range, u8 attenuator, u8 relu, u8 bias, i16 level}[] in order: TIA range, attenuator and rectifier behind the tile, bias row on or off and its row code, the same for all that are on */
+#define OHMLOOM_ROUTE_REQUEST_STAGES_OFFSET 0u /* {u8 tile, u8 range, u8 attenuator, u8 relu, u8 bias}[] in order: TIA range, attenuator and rectifier behind the tile; bias: the last row is driven by its DAC, as on the first tile */
 #define OHMLOOM_ROUTE_REQUEST_STAGES_TILE_OFFSET 0u /* u8 */
 #define OHMLOOM_ROUTE_REQUEST_STAGES_RANGE_OFFSET 1u /* u8 */
 #define OHMLOOM_ROUTE_REQUEST_STAGES_ATTENUATOR_OFFSET 2u /* u8 */
 #define OHMLOOM_ROUTE_REQUEST_STAGES_RELU_OFFSET 3u /* u8 */
 #define OHMLOOM_ROUTE_REQUEST_STAGES_BIAS_OFFSET 4u /* u8 */
-#define OHMLOOM_ROUTE_REQUEST_STAGES_LEVEL_OFFSET 5u /* i16 */
-#define OHMLOOM_ROUTE_REQUEST_STAGES_BYTES 7u
+#define OHMLOOM_ROUTE_REQUEST_STAGES_BYTES 5u
 
 /* INFER payloads */
 #define OHMLOOM_INFER_REQUEST_COUNT_OFFSET 0u /* u16 vectors */

@@ -52,7 +52,7 @@ from ohmloom.spec.registers import (
 from ohmloom_emulator.fabric import Fabric
 
 ROW = np.tile([200, 15], 16)
-STAGE = {"tile": 0, "range": 0, "attenuator": 0, "relu": 1, "bias": 0, "level": 0}
+STAGE = {"tile": 0, "range": 0, "attenuator": 0, "relu": 1, "bias": 0}
 
 
 def stages(*changes):
@@ -116,8 +116,6 @@ REFUSED = [
     (ROUTE, {"stages": stages({}, {"tile": 2})}, ErrorCode.BAD_ADDRESS),
     (ROUTE, {"stages": stages({"range": 2}, {"tile": 1})}, ErrorCode.BAD_VALUE),
     (ROUTE, {"stages": stages({"attenuator": 5}, {"tile": 1})}, ErrorCode.BAD_VALUE),
-    (ROUTE, {"stages": stages({"level": 5, "bias": 1}, {"tile": 1, "level": 6, "bias": 1})}, ErrorCode.BAD_VALUE),
-    (ROUTE, {"stages": stages({}, {"tile": 1, "level": 328})}, ErrorCode.BAD_CODE),
     (INFER, {"count": 1, "codes": [0] * 8}, ErrorCode.NO_NETWORK),
     (PROGRAM, {"tile": 2}, ErrorCode.BAD_ADDRESS),
     (PROGRAM, {"row": 8}, ErrorCode.BAD_ADDRESS),

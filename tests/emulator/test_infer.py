@@ -266,8 +266,9 @@ def test_cutting_a_batch_between_pairs_changes_nothing(asked, same, cuts, ahead_
 
 
 def model_route(cells, stages, volts):
-    """Raw codes (columns,) behind the last stage, each stage (range, attenuation, relu, level of its bias row or None)."""
-    for index, (tia_range, attenuation, relu, _level) in enumerate(stages):
+    """Raw codes (columns,) behind the last stage, each stage (range, attenuation, relu, whether its bias row is driven)."""
+    bias_v = volts[-1]  # one DAC drives the last rows of all tiles
+    for index, (tia_range, attenuation, relu, _bias) in enumerate(stages):
         current = volts @ cells[index]
         if index == len(stages) - 1:
             return [raw_code(a, tia_range) for a in current]
@@ -276,24 +277,23 @@ def model_route(cells, stages, volts):
         if relu:
             pair_v = np.maximum(pair_v, 0.0)
         volts = np.clip(pair_v * attenuation, -0.2, 0.2)
-        following = stages[index + 1][3]
-        if following is not None:
-            volts[-1] = following * LSB_V
+        if stages[index + 1][3]:
+            volts[-1] = bias_v
     raise AssertionError
 
 
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize(("attenuator", "attenuation"), [(0, 1.0), (3, 0.125)])
-@pytest.mark.parametrize("level", [None, -120])
-def test_routed_tiles_pass_volts_from_pair_to_row(bench, asked, with_cells, relu, attenuator, attenuation, level):
+@pytest.mark.parametrize("bias", [False, True])
+def test_routed_tiles_pass_volts_from_pair_to_row(bench, asked, with_cells, relu, attenuator, attenuation, bias):
     controller = asked(with_cells(Fabric(bench, ideal=True)))
     cells = [controller.fabric.state()[f"tile{tile}_conductance"] for tile in (1, 0)]
     codes = np.random.default_rng(3).integers(-CLAMP, CLAMP, (12, 8), endpoint=True)
-    stage = {"tile": 1, "range": 0, "attenuator": attenuator, "relu": relu, "bias": 0, "level": 0}
-    last = {"tile": 0, "range": 1, "attenuator": 0, "relu": 0, "bias": level is not None, "level": level or 0}
+    stage = {"tile": 1, "range": 0, "attenuator": attenuator, "relu": relu, "bias": 0}
+    last = {"tile": 0, "range": 1, "attenuator": 0, "relu": 0, "bias": bias}
     controller(ROUTE, stages=[tuple(each.values()) for each in (stage, last)])
     answer = controller(MVM, tile=1, range=0, count=12, codes=codes.ravel())["codes"].reshape(12, 16)
-    stages = [(0, attenuation, relu, None), (1, None, None, level)]
+    stages = [(0, attenuation, relu, False), (1, None, None, bias)]
     np.testing.assert_array_equal(answer, [model_route(cells, stages, vector * LSB_V) for vector in codes])
     assert controller.fabric.now_ns == 12 * (7_300 + 1_000 + 16_000)
     # Other tiles are as they were, and no stages end the route.
@@ -316,7 +316,7 @@ def test_cutting_a_routed_batch_changes_nothing(bench, asked, same, ahead_us):
                 fabric.pulse(tile, row, np.ones((1, 16), dtype=bool), 0, np.array([3686]), 1229, 1_000_000)
         if ahead_us is not None:
             fabric.advance(fabric.tiles[1].last_write_ns + 64_000_000 - 1000 * ahead_us - fabric.now_ns)
-        controller(ROUTE, stages=[(0, 0, 2, 1, 0, 0), (1, 0, 0, 0, 1, 50)])
+        controller(ROUTE, stages=[(0, 0, 2, 1, 0), (1, 0, 0, 0, 1)])
         parts = [
             controller(MVM, tile=0, range=0, count=len(part), codes=part.ravel())["codes"]
             for part in (codes[start : start + size] for start in range(0, 20, size))
@@ -363,7 +363,7 @@ def test_analog_steps_are_a_route(bench, asked, with_cells):
     for vector, outputs in zip(codes, answer, strict=True):
         volts = np.zeros(8)
         volts[1:6], volts[7] = vector * LSB_V, 90 * LSB_V
-        raw = model_route(cells, [(0, 0.25, True, None), (0, None, None, 90)], volts)
+        raw = model_route(cells, [(0, 0.25, True, True), (0, None, None, True)], volts)
         sums = [
             16 * (raw[2 * p] - raw[2 * p + 1]) + bias for p, bias in zip(range(2, 6), [7, -7, 70, -70], strict=True)
         ]

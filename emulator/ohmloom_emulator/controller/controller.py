@@ -230,13 +230,9 @@ class Controller:
             _within(int(row["tile"]), self.spec.tiles)
             self._check_range(int(row["range"]))
             _within(int(row["attenuator"]), len(self.spec.afe.attenuations), ErrorCode.BAD_VALUE)
-            if abs(int(row["level"])) > self.spec.read_clamp:
-                raise Refusal(ErrorCode.BAD_CODE, int(row["level"]))
-            level = int(row["level"]) if row["bias"] else None
-            stages.append(Stage(int(row["tile"]), int(row["range"]), int(row["attenuator"]), bool(row["relu"]), level))
+            tile, tia_range, attenuator = (int(row[key]) for key in ("tile", "range", "attenuator"))
+            stages.append(Stage(tile, tia_range, attenuator, bool(row["relu"]), bool(row["bias"])))
         if len({stage.tile for stage in stages}) < len(stages):  # a tile cannot drive itself
-            raise Refusal(ErrorCode.BAD_VALUE, len(stages))
-        if len({stage.level for stage in stages} - {None}) > 1:  # one DAC channel drives the bias rows of all tiles
             raise Refusal(ErrorCode.BAD_VALUE, len(stages))
         self._route = stages
         return {}

@@ -106,8 +106,9 @@ class Sequencer:
         self._fabric.route([stage_of(step) for step in run])
         whole = np.zeros((len(codes), self._fabric.spec.rows), dtype=np.int64)
         whole[:, row : row + rows] = driven
-        if int(first["flags"]) & StepFlag.LEVEL:
-            whole[:, -1] = first["level"]
+        for step in run:
+            if int(step["flags"]) & StepFlag.LEVEL:
+                whole[:, -1] = step["level"]
         return whole
 
     def _runs_meet(self, network: Network) -> bool:
@@ -143,5 +144,5 @@ def stage_of(step: Any) -> Stage:
         int(step["range"]),
         int(step["shift"]) if analog else 0,
         analog and bool(flags & StepFlag.RELU),
-        int(step["level"]) if flags & StepFlag.LEVEL else None,
+        bool(flags & StepFlag.LEVEL),
     )

@@ -169,8 +169,8 @@ MVM = Command(
 ROUTE = Command(
     0x12, "ROUTE", "gateware", "chains tiles with no converter between them for MVMs on the first tile of the route; no stages: none",
     Layout((), Array("stages", (
-        ("tile", "u8"), ("range", "u8"), ("attenuator", "u8"), ("relu", "u8"), ("bias", "u8"), ("level", "i16"),
-    ), "in order: TIA range, attenuator and rectifier behind the tile, bias row on or off and its row code, the same for all that are on")),
+        ("tile", "u8"), ("range", "u8"), ("attenuator", "u8"), ("relu", "u8"), ("bias", "u8"),
+    ), "in order: TIA range, attenuator and rectifier behind the tile; bias: the last row is driven by its DAC, as on the first tile")),
     Layout(),
 )
 INFER = Command(

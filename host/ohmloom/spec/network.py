@@ -8,8 +8,9 @@ the read clamp for the next layer, or to int16 outputs for the last.
 
 A step with ANALOG has no converter behind it: all its tile's pairs pass rectifier (RELU), attenuator (`shift` is its index) and limiter, and
 pair j drives row j of the next step's tile; word lines of whole tiles are on. A run of such steps and the step after it are one drive.
-The first step of the run drives rows `row` .. `row` + `rows` - 1 as above and all others at 0; with LEVEL its bias row, the tile's last, is
-driven at code `level`. The steps after it take what comes, each with its own bias row; the last one converts and ends as a layer's last step.
+The first step of the run drives rows `row` .. `row` + `rows` - 1 as above and all others at 0. A step with LEVEL has its bias row, the tile's
+last, driven at code `level`; one DAC drives the bias rows of all tiles, so that it is one code in a run, and the first tile's last row has it
+too. The steps after the first take what comes; the last one converts and ends as a layer's last step.
 
 Vectors of one INFER frame are taken two by two, their steps interleaved, so that one settles while the other is converted.
 """
@@ -27,7 +28,7 @@ class StepFlag(IntFlag):
     RELU = 4
     OUTPUT = 8  # the network's last layer
     ANALOG = 16  # this layer's pairs drive the next step's tile directly
-    LEVEL = 32  # the tile's bias row, its last, is on at row code `level`
+    LEVEL = 32  # the tile's bias row, its last, is driven at row code `level`
 
 
 HEADER_DTYPE = np.dtype(
