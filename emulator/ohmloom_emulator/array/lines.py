@@ -99,19 +99,25 @@ class Lines:
     def write_point(
         self, law: Law, row: int, selected: NDArray[np.bool_], volts: float, scheme: str, *, is_set: bool
     ) -> tuple[Floats, float]:
-        """Cell voltages (rows, columns) of a passive array while a row's `selected` columns are written; its current.
-
-        SET puts the columns `volts` over the row, RESET the row over the columns. All other lines are held at a half
-        (V/2), or rows and columns at thirds such that every other cell sees a third in magnitude (V/3).
-        """
-        other_rows, other_columns = {"V/2": (1 / 2, 1 / 2), "V/3": (2 / 3, 1 / 3)}[scheme]
-        v_rows = np.full(self.rows, other_rows * volts)
-        v_rows[row] = 0.0
-        v_columns = np.where(selected, volts, other_columns * volts)
-        if not is_set:
-            v_rows, v_columns = volts - v_rows, volts - v_columns
+        """Cell voltages (rows, columns) of a passive array while a row's `selected` columns are written; its current."""
+        v_rows, v_columns = write_potentials(self.rows, row, selected, volts, scheme, is_set=is_set)
         solution = solve_nonlinear(
             law, v_rows, v_columns, r_row=self.row_ohm, r_column=self.column_ohm, r_driver=self.driver_ohm,
             r_sense=self.sense_ohm,
         )  # fmt: skip
         return solution.cell_v, float(np.abs(solution.row_a[row]))
+
+
+def write_potentials(
+    rows: int, row: int, selected: NDArray[np.bool_], volts: float, scheme: str, *, is_set: bool
+) -> tuple[Floats, Floats]:
+    """Potentials (rows,) and (columns,) of a passive array's lines while a row's `selected` columns are written.
+
+    SET puts the columns `volts` over the row, RESET the row over the columns. All other lines are held at a half (V/2),
+    or rows and columns at thirds such that every other cell sees a third in magnitude (V/3).
+    """
+    other_rows, other_columns = {"V/2": (1 / 2, 1 / 2), "V/3": (2 / 3, 1 / 3)}[scheme]
+    v_rows = np.full(rows, other_rows * volts)
+    v_rows[row] = 0.0
+    v_columns = np.where(selected, volts, other_columns * volts)
+    return (v_rows, v_columns) if is_set else (volts - v_rows, volts - v_columns)

@@ -51,14 +51,11 @@ class Tile:
         share = stuck if Effect.STUCK in effects else 0.0
         self.devices = model.device(seed, index, rows, columns, stuck=share, ideal=Effect.SPREAD not in effects)
         self._row_devices = [self.devices[row] for row in range(spec.rows)]
-        wires, real = spec.wires, float(Effect.WIRES in effects)
-        self.lines = Lines(
-            spec.rows, real * wires.row_ohm, real * wires.column_ohm, real * wires.driver_ohm, real * wires.sense_ohm,
-            passive=spec.cell.access == "none",
-        )  # fmt: skip
-        full_a, small_a = (float(model.current(1.0, volts)) for volts in (self._read_v, 0.1 * self._read_v))
-        self.straight = not real or abs(10.0 * small_a / full_a - 1.0) <= STRAIGHT
-        self._warm = float(model.current(1.0, self._read_v, spec.temperature_k)) / full_a
+        real = Effect.WIRES in effects
+        self.lines = lines_of(spec, real=real)
+        self.straight = not real or is_straight(model, spec)
+        cold_a, warm_a = (float(model.current(1.0, self._read_v, kelvin)) for kelvin in (300.0, spec.temperature_k))
+        self._warm = warm_a / cold_a
         noisy = Effect.READ_NOISE in effects
         self._telegraph = Telegraph(reliability, seed, index, shape) if noisy and reliability.telegraph_share else None
         self._levels: tuple[int, Floats] = (-1, np.zeros(shape))
@@ -216,12 +213,12 @@ class Tile:
         """Currents (A) of drives (n, rows) from `row` on, and their noise's variance (A**2): (n, columns) each."""
         rows = volts.shape[1]
         if self.straight and rows == 1 and not self.lines.passive:
-            unit = self.lines.row(self._seen(slice(row, row + 1))[0], 1.0, 0.0, row)[1]
+            unit = self.lines.row(self.seen(slice(row, row + 1))[0], 1.0, 0.0, row)[1]
             return volts * unit, volts**2 * self._noise_variance(row, 1)
         transfer, variance = self._transfer(row, rows)
         if self.straight:
             return volts @ transfer, (volts * volts) @ variance
-        law = self._law(self._seen(slice(None) if self.lines.passive else slice(row, row + rows)))
+        law = self._law(self.seen(slice(None) if self.lines.passive else slice(row, row + rows)))
         # A drive that comes again has the same answer: verify reads and I-V points are taken many times.
         distinct, of = np.unique(volts, axis=0, return_inverse=True)
         current = np.array([self.lines.sensed(law, drive, row, self._shape[1]) for drive in distinct])
@@ -231,23 +228,23 @@ class Tile:
         """Sum over the columns (siemens), shape (rows,): what the row drivers feed."""
         window = (row, rows)
         if window not in self._energy_weights:
-            self._energy_weights[window] = self._seen(slice(row, row + rows)).sum(axis=1)
+            self._energy_weights[window] = self.seen(slice(row, row + rows)).sum(axis=1)
         return self._energy_weights[window]
 
     def _transfer(self, row: int, rows: int) -> tuple[Floats, Floats]:
         """(rows, columns) siemens from drives to column currents, if cells are linear; the noise's variance in S**2."""
         window = (row, rows)
         if window not in self._transfers:
-            linear = self.lines.transfer(self._seen(slice(None)), row, rows) if self.straight else np.empty(0)
+            linear = self.lines.transfer(self.seen(slice(None)), row, rows) if self.straight else np.empty(0)
             self._transfers[window] = (linear, self._noise_variance(row, rows))
         return self._transfers[window]
 
     def _noise_variance(self, row: int, rows: int) -> Floats:
         """Variance (siemens**2) of one reading of each cell of a window, shape (rows, columns)."""
-        g = self._seen(slice(row, row + rows))
+        g = self.seen(slice(row, row + rows))
         return self._model.read_noise_siemens(g) ** 2 if Effect.READ_NOISE in self._effects else np.zeros_like(g)
 
-    def _seen(self, rows: slice) -> Floats:
+    def seen(self, rows: slice) -> Floats:
         """Conductances at the read voltage as a read finds them: in this slot, at this temperature."""
         g = self.conductance[rows]
         if self._telegraph is not None:
@@ -277,6 +274,21 @@ class Tile:
         """After conductances have changed."""
         self._transfers.clear()
         self._energy_weights.clear()
+
+
+def lines_of(spec: ChipSpec, *, real: bool = True) -> Lines:
+    """A tile's lines; not real: without resistance."""
+    wires = spec.wires
+    return Lines(
+        spec.rows, real * wires.row_ohm, real * wires.column_ohm, real * wires.driver_ohm, real * wires.sense_ohm,
+        passive=spec.cell.access == "none",
+    )  # fmt: skip
+
+
+def is_straight(model: ArrayCell, spec: ChipSpec) -> bool:
+    """Whether the chip's cells are taken as linear."""
+    full_a, small_a = (float(model.current(1.0, share * spec.limits.read_v)) for share in (1.0, 0.1))
+    return abs(10.0 * small_a / full_a - 1.0) <= STRAIGHT
 
 
 def _flat(devices: Devices) -> Devices:

@@ -45,6 +45,11 @@ class CompactCell(ABC):
         """The inverse of `conductance` at the read voltage."""
 
     @property
+    def bend_per_v(self) -> float:
+        """b of the I-V curve, which is sinh(b v) times a function of the state; 0: straight."""
+        return 0.0
+
+    @property
     def conductance_range(self) -> tuple[float, float]:
         """Lowest and highest conductance at the read voltage, in siemens."""
         low, high = sorted(self.conductance(np.array(self.state_range)).tolist())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import sinh
 
 import numpy as np
 
@@ -132,6 +133,15 @@ class CompactArrayCell:
         """Amperes at `volts`. In every model here the I-V curve is a function of the state times one of the voltage."""
         middle = np.mean(self.model.state_range)
         return np.asarray(state * self.model.current(middle, volts, temperature_k) / self.model.conductance(middle))
+
+    def spice_current(self, siemens: float) -> str:
+        """`current` as an ngspice expression in `v`."""
+        read_v, bend = self.model.read_v, self.model.bend_per_v
+        if not bend:
+            return f"{siemens!r}*v"
+        above, below = (float(self.current(siemens, sign * read_v)) / sinh(bend * read_v) for sign in (1.0, -1.0))
+        factor = repr(above) if above == -below else f"(v >= 0 ? {above!r} : {-below!r})"
+        return f"{factor}*sinh({bend!r}*v)"
 
     def limits_siemens(self, device: Devices) -> tuple[FloatArray, FloatArray]:
         """The model's range, of each cell."""

@@ -95,6 +95,10 @@ class ArrayCell(Protocol):
         """Amperes at `volts`; proportional to the conductance."""
         ...
 
+    def spice_current(self, siemens: float) -> str:
+        """`current` of a cell of this conductance at 300 K, as an ngspice expression in the cell's voltage `v`."""
+        ...
+
     def limits_siemens(self, device: Devices) -> tuple[FloatArray, FloatArray]:
         """Lowest and highest conductance that pulses reach."""
         ...

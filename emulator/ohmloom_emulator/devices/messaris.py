@@ -56,6 +56,11 @@ class Messaris(CompactCell):
         """R in ohm, from on to off."""
         return self.r_min_ohm, self.r_max_ohm
 
+    @property
+    def bend_per_v(self) -> float:
+        """b of the I-V curve."""
+        return self.iv_b_per_v
+
     def _current(self, state: FloatArray, volts: FloatArray) -> FloatArray:
         exponent = np.clip(self.iv_b_per_v * volts, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
         return self.iv_a_v / state * np.sinh(exponent)

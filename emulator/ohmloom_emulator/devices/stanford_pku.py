@@ -91,6 +91,11 @@ class StanfordPKU(CompactCell):
         """Kelvin at the filament's tip, eq. 5."""
         return ambient_k + np.abs(volts * self._current(state, volts)) * self.rth_k_per_w
 
+    @property
+    def bend_per_v(self) -> float:
+        """b of the I-V curve."""
+        return 1.0 / self.v0_v
+
     def _current(self, state: FloatArray, volts: FloatArray) -> FloatArray:
         exponent = np.clip(volts / self.v0_v, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
         return self.i0_a * np.exp(-state / self.g0_nm) * np.sinh(exponent)

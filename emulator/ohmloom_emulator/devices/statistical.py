@@ -234,6 +234,11 @@ class Statistical:
         """Amperes at `volts`: I = g(T) sinh(s V) / s, close to ohmic at read voltages."""
         return np.asarray(self.conductance(state, volts, temperature_k) * volts)
 
+    def spice_current(self, siemens: float) -> str:
+        """`current` at 300 K as an ngspice expression in `v`."""
+        bend = self.sinh_per_v
+        return f"{siemens / bend!r}*sinh({bend!r}*v)" if bend else f"{siemens!r}*v"
+
     def conductance(self, state: Reals, volts: Reals = 0.2, temperature_k: Reals = 300.0) -> Floats:
         """Chord conductance I / V in siemens; its limit at 0 V is the state (at 300 K)."""
         argument = self.sinh_per_v * np.abs(np.asarray(volts, dtype=np.float64)) + 1e-9

@@ -50,6 +50,11 @@ class Yakopcic(CompactCell):
         """x from 0 (no conductance) to 1."""
         return 0.0, 1.0
 
+    @property
+    def bend_per_v(self) -> float:
+        """b of the I-V curve."""
+        return self.b_per_v
+
     def _current(self, state: FloatArray, volts: FloatArray) -> FloatArray:
         exponent = np.clip(self.b_per_v * volts, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
         return np.asarray(np.where(volts >= 0, self.a1_a, self.a2_a) * state * np.sinh(exponent))
