@@ -1,0 +1,137 @@
+"""Column ADCs: ADS7953, all on one clock, CS and SDI, each with its own SDO (SLAS605C, sections 7.6 and 8.4)."""
+
+from amaranth import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ohmloom.spec import ChipSpec
+from ohmloom_hdl.afe.parts import AdcTiming
+from ohmloom_hdl.interfaces import CODE, SpiPort, index_bits, sample_layout
+from ohmloom_hdl.pads import PADS_CYCLES
+
+MANUAL = 0x1800  # manual mode, and the bits below take effect
+CHANNEL_LSB = 7
+TAG = 4  # channel bits in front of each sample
+
+
+class AdcDriver(wiring.Component):
+    """Converts slots `first` .. `last`: slot s is channel s of all ADCs, which are columns s * column_adcs and following.
+
+    `load` takes `first` and `last` while not `busy`; `start` then has frames begin in the next cycle. The first frames
+    fill the ADC's latency: CS falls for the first slot's sample `lead` cycles after `start`, for each further slot
+    `frame` cycles later. `sampled` strobes in the cycle that begins with the fall of CS for the last one. Samples come
+    one a cycle, and `busy` falls after the last.
+
+    pads_cycles: from a bit's cycle at the port to the cycle in which `sdo` shows it, through the pads' registers.
+    """
+
+    def __init__(self, spec: ChipSpec, pads_cycles: int = PADS_CYCLES) -> None:
+        part, adcs = spec.column_adc, spec.afe.column_adcs
+        if part.bits != CODE or part.frame_bits != TAG + CODE or part.channels > 1 << TAG:
+            raise ValueError(f"{part.name}: not an ADS7953; its frames are of {TAG} channel bits and {CODE} data bits")
+        self._spec, self._timing = spec, AdcTiming.of(part, spec.controller.clock_hz)
+        # The cycle of a frame in which the shift registers hold all of it.
+        self._complete = part.frame_bits + pads_cycles
+        self.frame = max(self._timing.frame, self._complete + 1, adcs)
+        self.lead = 1 + self._timing.latency * self.frame
+        slots = index_bits(part.channels)
+        super().__init__(
+            {
+                "load": In(1),
+                "first": In(slots),
+                "last": In(slots),
+                "start": In(1),
+                "sampled": Out(1),
+                "busy": Out(1),
+                "pins": Out(SpiPort(1)),
+                "sdo": In(adcs),
+                "samples": Out(stream.Signature(sample_layout(spec), always_ready=True)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        timing, part, adcs = self._timing, self._spec.column_adc, self._spec.afe.column_adcs
+        running = Signal()
+        cycle = Signal(range(self.frame))
+        # The slot that this frame samples: below the first one, modulo the counter's size, while latency is filled.
+        slot = Signal(index_bits(part.channels + timing.latency))
+        warm = Signal(range(timing.latency + 1))
+        last = Signal.like(self.last)
+        final = slot == last
+
+        with m.If(self.load):
+            m.d.sync += [slot.eq(self.first - timing.latency), last.eq(self.last), warm.eq(timing.latency)]
+        with m.If(self.start):
+            m.d.sync += running.eq(1)
+        with m.If(running):
+            m.d.sync += cycle.eq(cycle + 1)
+            with m.If(cycle == self.frame - 1):
+                m.d.sync += [cycle.eq(0), slot.eq(slot + 1)]
+                with m.If(warm != 0):
+                    m.d.sync += warm.eq(warm - 1)
+                with m.Elif(final):
+                    m.d.sync += running.eq(0)
+
+        command = Signal(part.frame_bits)
+        channel = Signal(TAG)
+        m.d.comb += [
+            channel.eq(slot + timing.latency),
+            command.eq(MANUAL | channel << CHANNEL_LSB),
+            self.pins.select_n.eq(~(running & (cycle < timing.select))),
+            self.pins.clock_low.eq(running & (cycle < timing.clocks)),
+            self.pins.data.eq(command.bit_select((timing.clocks - 1 - cycle)[:TAG], 1)),
+            self.sampled.eq(running & (cycle == 0) & (warm == 0) & final),
+        ]
+
+        words = Signal(data.ArrayLayout(part.frame_bits, adcs))
+        for adc in range(adcs):
+            m.d.sync += words[adc].eq(Cat(self.sdo[adc], words[adc]))
+        complete = Signal()
+        m.d.comb += complete.eq(running & (cycle == self._complete) & (warm == 0))
+
+        word, sample = Signal(part.frame_bits), self.samples.payload
+        sampled_slot = Signal(TAG)
+        if adcs == 1:
+            m.d.comb += [
+                word.eq(words[0]),
+                sampled_slot.eq(slot),
+                self.samples.valid.eq(complete),
+                sample.column.eq(slot),
+                sample.last.eq(final),
+                self.busy.eq(running),
+            ]
+        else:
+            self._in_turn(m, complete, words, slot, final, word, sampled_slot)
+            m.d.comb += self.busy.eq(running | self.samples.valid)
+
+        code = word[:CODE]
+        m.d.comb += [
+            # min(2048 - code, 2047) without a comparison: 2047 - code is its lower bits inverted, then one more unless 0.
+            sample.raw.eq(Cat(~code[: CODE - 1], code[CODE - 1]).as_signed() + (code != 0)),
+            sample.end.eq((code == 0) | code.all() | (word[CODE:] != sampled_slot)),
+        ]
+        return m
+
+    def _in_turn(
+        self, m: Module, complete: Signal, words: data.View, slot: Signal, final: Signal, word: Signal, its_slot: Signal
+    ) -> None:
+        """Several ADCs: their words are kept and leave one a cycle while the next frame comes in."""
+        adcs, columns, sample = self._spec.afe.column_adcs, self._spec.columns, self.samples.payload
+        kept = Signal.like(words)
+        adc, left, is_final = Signal(range(adcs)), Signal(), Signal()
+        column = Signal(range(adcs * self._spec.column_adc.channels))
+        end_of_slot = Signal()
+        m.d.comb += [
+            column.eq(its_slot * adcs + adc),
+            # The last slot may have fewer columns than there are ADCs.
+            end_of_slot.eq((adc == adcs - 1) | (column == columns - 1)),
+            word.eq(kept[0]),
+            self.samples.valid.eq(left),
+            sample.column.eq(column),
+            sample.last.eq(is_final & end_of_slot),
+        ]
+        with m.If(left):
+            m.d.sync += [adc.eq(adc + 1), kept.as_value().eq(kept.as_value()[len(word) :]), left.eq(~end_of_slot)]
+        with m.If(complete):
+            m.d.sync += [kept.eq(words), its_slot.eq(slot), is_final.eq(final), adc.eq(0), left.eq(1)]
