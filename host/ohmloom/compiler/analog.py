@@ -101,12 +101,14 @@ def map_analog(model: Model, X: Floats, spec: ChipSpec, copies: int, correction:
             heaviest = float(np.abs(layer.bias).max()) * volts_per_unit / (spec.read_clamp * spec.row_dac.lsb_v)
             room = float(np.abs(layer.weights).max()) / heaviest if heaviest and not last else copies
             row_copies = _repeats(layer.inputs, spec.rows - 1, min(copies, room))
-        pair_copies = _repeats(layer.outputs, min(spec.pairs, spec.rows - 1), copies)
+        # Pair j drives row j of the next tile, whose last row is its bias row unless it is converted.
+        pairs = spec.pairs if last else min(spec.pairs, spec.rows - (index + 2 < len(model.layers)))
+        pair_copies = _repeats(layer.outputs, pairs, copies)
         block = Block(index, 0, layer.inputs, 0, layer.outputs, row_copies, pair_copies, tile=index)
-        if block.rows > spec.rows - (not last) or block.pairs > (spec.pairs if last else min(spec.pairs, spec.rows - 1)):
+        if block.rows > spec.rows - (not last) or block.pairs > pairs:
             raise ArgumentError(
                 f"analog mode: layer {index} ({layer.inputs}x{layer.outputs}) does not fit one tile of {spec.name}: "
-                f"{spec.rows - (not last)} rows beside the bias row, {spec.pairs} pairs"
+                f"{spec.rows - (not last)} rows{'' if last else ' beside the bias row'}, {pairs} pairs"
             )
         following = activations @ layer.weights + layer.bias
         if layer.activation == "relu":

@@ -120,7 +120,7 @@ class Demo(ABC):
 def fits(inputs: int, hidden: int, outputs: int, spec: ChipSpec, mode: Mode) -> bool:
     """Whether a network of one hidden layer fits: any tiles, or on a route a tile a layer with a row for its bias."""
     if mode == "analog":
-        room = min(spec.rows - 1, spec.pairs)
+        room = min(spec.rows, spec.pairs)
         return spec.tiles >= 2 and inputs < spec.rows and hidden <= room and outputs <= spec.pairs
     try:
         place([(inputs, hidden), (hidden, outputs)], 1, spec)
