@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ohmloom.compiler import Network
+from ohmloom.compiler import FaultMap, Network, compensated
 from ohmloom.compiler.network import Interface
 from ohmloom.errors import ArgumentError, ChipError, Error, LinkError
 from ohmloom.link import Session, open_port
@@ -53,6 +53,8 @@ SPEC_SCHEMES = ("emu", "rtl")
 NOTES_DTYPE = np.dtype("<u4")
 # Averaged so that noise cannot take a formed cell for a virgin one.
 VIRGIN_SAMPLES = 16
+# The two parts of a cell's range that a working cell reaches, far enough apart that no stuck cell is in both.
+FAULT_LEVELS, FAULT_TOLERANCE, FAULT_SAMPLES = (0.25, 0.75), 0.4, 16
 
 
 def _no_progress(what: str, done: int, total: int) -> None:
@@ -355,8 +357,7 @@ class Chip:
             pieces.append(answer["outputs"].reshape(-1, interface.outputs))
             done += len(pieces[-1])
             progress("inference", done, len(codes))
-        outputs: Floats = np.concatenate(pieces).astype(np.float64) * interface.output_scale
-        return outputs
+        return interface.real(np.concatenate(pieces))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Classes (samples,) or regression values for inputs (samples, inputs); errors as `infer`."""
@@ -373,37 +374,47 @@ class Chip:
     ) -> ProgramReport:
         """Programs a compiled network: calibrates, forms and write-verifies the cells it uses, then loads its steps and biases.
 
-        repair: where a cell has not reached its target, its pair's other cell makes up for the difference as far as it can.
+        repair: where a cell has not reached its target, the other cells of its weight make up for the difference as far as they can.
         """
         self._check_network(network)
         if policy is not None:
             self.load_policy(policy)
-        reports = []
-        for tile, target in enumerate(network.targets):
-            report = self.program_conductance(tile, target, tolerance_siemens, progress=progress)
-            if repair and report.failed.any():
-                partners = self._partner_targets(target, report)
-                second = self.program_conductance(tile, partners, tolerance_siemens, form=False)
-                report = report.followed_by(second)
-            reports.append(report)
+        report = self._program_tiles(network.targets, tolerance_siemens, progress)
+        if repair and report.failed.any():
+            targets = compensated(network, FaultMap(report.failed, report.conductance), self.spec)
+            # A cell that works is written again only where its target has moved.
+            moved = report.converged & (np.abs(targets - network.targets) > tolerance_siemens)
+            second = self._program_tiles(np.where(moved, targets, np.nan), tolerance_siemens, progress, form=False)
+            report = report.followed_by(second)
         self.load(network)
-        return ProgramReport(
-            np.stack([report.selected for report in reports]),
-            np.stack([report.status for report in reports]),
-            np.stack([report.pulses for report in reports]),
-            np.stack([report.conductance for report in reports]),
-            sum(report.formed for report in reports),
+        return report
+
+    def _program_tiles(
+        self, targets: Floats, tolerance_siemens: float, progress: Progress, *, form: bool = True
+    ) -> ProgramReport:
+        """Brings the cells of all tiles to targets (tiles, rows, columns)."""
+        return ProgramReport.of_tiles(
+            [
+                self.program_conductance(tile, target, tolerance_siemens, form=form, progress=progress)
+                for tile, target in enumerate(targets)
+            ]
         )
 
-    def _partner_targets(self, target: Floats, report: ProgramReport) -> Floats:
-        """Targets of the working cells whose pair's other cell failed, NaN elsewhere: the pair keeps its difference."""
-        cell = self.spec.cell
-        swapped = np.arange(target.shape[1]) ^ 1
-        miss = np.where(report.failed, report.conductance - target, np.nan)[:, swapped]
-        partners: Floats = np.where(
-            report.converged, np.clip(target + miss, cell.g_min_siemens, cell.g_max_siemens), np.nan
-        )
-        return partners
+    def find_faults(self, *, progress: Progress = _no_progress) -> FaultMap:
+        """Finds the cells that no longer move: each is brought into the lower part of its range and then into the upper one.
+
+        Cells that are not formed yet are formed; what was on the chip is lost. Give the map to `ohmloom.compile`.
+        """
+        cell, shape = self.spec.cell, (self.spec.tiles, self.spec.rows, self.spec.columns)
+        low, high = (cell.g_min_siemens + share * (cell.g_max_siemens - cell.g_min_siemens) for share in FAULT_LEVELS)
+        stuck = np.zeros(shape, dtype=np.bool_)
+        for level in (low, high):
+            report = self._program_tiles(np.full(shape, level), FAULT_TOLERANCE * (high - low), progress)
+            stuck |= report.failed
+        conductance = np.full(shape, np.nan)
+        for tile in range(self.spec.tiles):
+            conductance[tile][stuck[tile]] = self.read_conductance(tile, samples=FAULT_SAMPLES)[stuck[tile]]
+        return FaultMap(stuck, conductance)
 
     def load(self, network: Network) -> None:
         """Loads a network's steps, biases and notes without touching a cell: for a chip that is programmed already."""

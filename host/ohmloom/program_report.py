@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,15 @@ class ProgramReport:
     def failed(self) -> NDArray[np.bool_]:
         """Selected cells that have not converged."""
         return self.selected & ~self.converged
+
+    @classmethod
+    def of_tiles(cls, reports: Sequence[ProgramReport]) -> ProgramReport:
+        """One report of all tiles, from theirs."""
+        stacked = {
+            key: np.stack([getattr(report, key) for report in reports])
+            for key in ("selected", "status", "pulses", "conductance")
+        }
+        return cls(**stacked, formed=sum(report.formed for report in reports))
 
     def followed_by(self, later: ProgramReport) -> ProgramReport:
         """This report with the cells that were programmed again replaced, and their pulses added."""

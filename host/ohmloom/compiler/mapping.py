@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ohmloom.compiler.analog import map_analog
-from ohmloom.compiler.network import Interface, Network
+from ohmloom.compiler.faults import FaultMap, compile_around
+from ohmloom.compiler.network import Interface, LayerScale, Network
 from ohmloom.compiler.placement import Block, place
 from ohmloom.errors import ArgumentError
 from ohmloom.model import Layer, Model, from_sklearn
@@ -48,7 +49,8 @@ class _Scaled:
 
 def compile_model(
     model: Model | Any, spec: ChipSpec, X_calibration: ArrayLike, *, copies: int | Literal["auto"] = "auto",
-    mode: Literal["hybrid", "analog"] = "hybrid", correction: NDArray[Any] | None = None,
+    mode: Literal["hybrid", "analog"] = "hybrid", correction: NDArray[Any] | None = None, full_scale: Sequence[float] | None = None,
+    faults: FaultMap | None = None,
 ) -> Network:
     """Compiles a `Model`, or a fitted scikit-learn MLP, for a chip.
 
@@ -56,6 +58,8 @@ def compile_model(
     power of two up to 16, their errors averaging out; "auto" takes as many as fit the chip's tiles, at most 4: more gain little.
     mode: "hybrid" converts after each layer; "analog" passes analog values from tile to tile and converts only the last layer's, in which case
     `correction` (see `Chip.correction`) tells the chip's measured offsets and gains, which no controller can take out between tiles.
+    full_scale: of each layer the weight that a cell's whole range stands for (hybrid only), if not its largest; cells clip what is beyond.
+    faults: the chip's stuck cells (see `Chip.find_faults`): the network is laid out and its targets are chosen around them.
     Raises ArgumentError when the data do not fit the model, or the model not the chip.
     """
     if not isinstance(model, Model):
@@ -66,6 +70,12 @@ def compile_model(
     if not np.isfinite(X).all():
         raise ArgumentError("X_calibration: NaN or infinity")
     _check_controller(model, spec)
+    if faults is not None:
+
+        def plain(part: Model, inputs: Floats, full_scale: Sequence[float] | None) -> Network:
+            return compile_model(part, spec, inputs, copies=copies, mode=mode, correction=correction, full_scale=full_scale)
+
+        return compile_around(plain, model, X, spec, faults)
     if mode == "analog":
         return _compile_analog(model, spec, X, AUTO_COPIES[0] if copies == "auto" else copies, correction)
     if mode != "hybrid":
@@ -75,7 +85,7 @@ def compile_model(
     scaled, activations = [], X
     for index, layer in enumerate(model.layers):
         mine = [block for block in blocks if block.layer == index]
-        item = _scale(layer, activations, mine, spec)
+        item = _scale(layer, activations, mine, spec, None if full_scale is None else full_scale[index])
         scaled.append(item)
         notes.append(_note(index, item, mine, spec))
         activations = activations @ layer.weights + layer.bias
@@ -87,7 +97,8 @@ def compile_model(
         model.inputs, model.outputs, scaled[0].codes_per_input, output_scale, spec.read_clamp, model.task, model.classes
     )
     return Network(
-        spec.name, spec.digest, model, interface, tuple(blocks), _targets(scaled, blocks, spec), steps, biases, tuple(notes)
+        spec.name, spec.digest, model, interface, tuple(blocks), _targets(scaled, blocks, spec), steps, biases, tuple(notes),
+        tuple(_layer_scale(item, [block for block in blocks if block.layer == index], spec) for index, item in enumerate(scaled)),
     )
 
 
@@ -153,16 +164,17 @@ def _check_steps(blocks: list[Block], spec: ChipSpec) -> list[Block]:
 def _conductances(scaled: _Scaled, block: Block, spec: ChipSpec) -> Floats:
     """(rows, 2 * pairs) siemens of a block, copies included."""
     weights = scaled.layer.weights[block.input : block.input + block.inputs, block.output : block.output + block.outputs]
-    weights = np.tile(weights, (block.row_copies, block.pair_copies)) * scaled.siemens_per_weight
+    span = spec.cell.g_max_siemens - spec.cell.g_min_siemens
+    weights = np.clip(np.tile(weights, (block.row_copies, block.pair_copies)) * scaled.siemens_per_weight, -span, span)
     g = np.empty((block.rows, 2 * block.pairs))
     g[:, 0::2] = spec.cell.g_min_siemens + np.maximum(weights, 0)
     g[:, 1::2] = spec.cell.g_min_siemens + np.maximum(-weights, 0)
     return g
 
 
-def _scale(layer: Layer, activations: Floats, blocks: Sequence[Block], spec: ChipSpec) -> _Scaled:
+def _scale(layer: Layer, activations: Floats, blocks: Sequence[Block], spec: ChipSpec, full_scale: float | None) -> _Scaled:
     """Chooses codes per input unit and the TIA range with the finest steps that the calibration data do not drive to its end."""
-    largest = float(np.abs(layer.weights).max())
+    largest = float(np.abs(layer.weights).max()) if full_scale is None else full_scale
     siemens_per_weight = (spec.cell.g_max_siemens - spec.cell.g_min_siemens) / largest if largest else 1.0
     limit = float(np.quantile(np.abs(activations), 1 - CLIPPED_SHARE, method="higher"))
     codes_per_input = spec.read_clamp / limit if limit else 1.0
@@ -187,6 +199,11 @@ def _sum_scale(scaled: _Scaled, blocks: Sequence[Block], spec: ChipSpec) -> floa
     copies = blocks[0].row_copies * blocks[0].pair_copies
     codes_per_siemens = spec.row_dac.lsb_v * spec.afe.tia_ohm[scaled.tia_range] / spec.column_adc.lsb_v * (1 << FRACTION_BITS)
     return scaled.codes_per_input * scaled.siemens_per_weight * codes_per_siemens * copies
+
+
+def _layer_scale(scaled: _Scaled, blocks: Sequence[Block], spec: ChipSpec) -> LayerScale:
+    copies = blocks[0].row_copies * blocks[0].pair_copies
+    return LayerScale(scaled.codes_per_input, scaled.siemens_per_weight * copies, _sum_scale(scaled, blocks, spec))
 
 
 def _steps(
