@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec, registers
+from ohmloom_hdl.afe.parts import cycles
 from ohmloom_hdl.interfaces import count_bits
 
 CAUSES = (registers.TRIP_CAUSE_OVER_CURRENT, registers.TRIP_CAUSE_WATCHDOG, registers.TRIP_CAUSE_HOST)
@@ -39,26 +40,26 @@ class TripLatch(wiring.Component):
         return m
 
 
-def longest_step_ns(spec: ChipSpec) -> int:
-    """The longest time that passes in an operation without progress at the outputs: a forming pulse with its rest, or a drive through all
-    tiles with the conversion of its columns."""
-    afe, adc = spec.afe, spec.column_adc
-    pulse_ns = spec.limits.form_pulse_ns / Fraction(spec.limits.duty) + spec.rail_settle_ns
+def watchdog_cycles(spec: ChipSpec) -> int:
+    """Cycles without progress that end an operation: a power of two, at least twice what the longest step takes.
+
+    That is a forming pulse with its rest, or a drive through all tiles with the conversion of its columns.
+    """
+    limits, afe, adc = spec.limits, spec.afe, spec.column_adc
+    pulse_ns = int(limits.form_pulse_ns / Fraction(limits.duty)) + spec.rail_settle_ns
     drive_ns = spec.settle_ns + (spec.tiles - 1) * afe.stage_settle_ns + adc.channels * adc.conversion_ns
-    return int(max(pulse_ns, drive_ns)) + 1
+    return 1 << count_bits(2 * cycles(max(pulse_ns, drive_ns), spec.controller.clock_hz))
 
 
 class Watchdog(wiring.Component):
-    """`expired` once `operating` has been high for `cycles` cycles without `progress`, and until one of them changes.
+    """`expired` once `operating` has been high for watchdog_cycles(spec) cycles without `progress`, until either changes.
 
-    cycles: a power of two, at least twice the longest step. It does not run between operations: the host may be silent.
+    It does not run between operations: the host may be silent for as long as it likes.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
-        longest = longest_step_ns(spec) * spec.controller.clock_hz // 10**9
-        self.cycles = 1 << count_bits(2 * longest)
         super().__init__({"operating": In(1), "progress": In(1), "expired": Out(1)})
-        self.count = Signal(range(self.cycles + 1))
+        self.count = Signal(range(watchdog_cycles(spec) + 1))
 
     def elaborate(self, platform) -> Module:
         m = Module()
