@@ -1,0 +1,5 @@
+"""The link: UART, COBS, CRC, frames, and `Link`, which executes each request exactly once."""
+
+from ohmloom_hdl.link.receiver import Link
+
+__all__ = ["Link"]

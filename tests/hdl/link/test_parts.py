@@ -1,0 +1,178 @@
+"""CRC and COBS against the libraries that the host uses, the UART against its definition."""
+
+import random
+from binascii import crc_hqx
+
+import pytest
+from cobs import cobs
+
+from ohmloom_hdl.link.cobs import CobsDecoder, CobsEncoder
+from ohmloom_hdl.link.crc import Crc16
+from ohmloom_hdl.link.uart import STEP_BAUD, UartReceiver, UartTransmitter
+from tests.hdl.helpers import idle, receive, send, simulate, strobe, wait
+
+
+def contents(rng):
+    """Content of frames: short, long, without zeros, of zeros only, at the edges of COBS's blocks."""
+    yield from (b"\0", b"\x01", b"\0\0", b"\xff" * 253, b"\xff" * 254, b"\xff" * 255, b"\x01" * 254 + b"\0")
+    yield from (b"\x02" * 508, b"\x02" * 509, bytes(5) + b"\x03" * 254 + bytes(2))
+    for _ in range(6):
+        yield bytes(rng.choices((0, 1, 255, rng.randrange(256)), k=rng.randrange(1, 300)))
+        yield rng.randbytes(rng.randrange(1, 600))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_crc(seed):
+    rng = random.Random(seed)
+    dut = Crc16()
+
+    async def bench(ctx):
+        for content in (b"123456789", b"", *(rng.randbytes(40) for _ in range(5))):
+            await strobe(ctx, dut.clear)
+            for byte in content:
+                ctx.set(dut.data, byte)
+                ctx.set(dut.update, 0)
+                await idle(ctx, rng, 0.3)
+                await strobe(ctx, dut.update)
+            assert ctx.get(dut.value) == crc_hqx(content, 0xFFFF)
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3, 0.8])
+def test_cobs_encoder(stall):
+    rng = random.Random(stall)
+    dut = CobsEncoder()
+    frames = list(contents(rng))
+    line = b"".join(cobs.encode(frame) + b"\0" for frame in frames)
+
+    async def feed(ctx):
+        items = []
+        for frame in frames:
+            items += [{"byte": byte, "end": 0} for byte in frame] + [{"byte": rng.randrange(256), "end": 1}]
+        await send(ctx, dut.content, items, rng, pause=0.2)
+
+    async def drain(ctx):
+        assert bytes(await receive(ctx, dut.line, len(line), rng, stall)) == line
+        assert ctx.get(dut.empty)
+
+    simulate(dut, feed, drain)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_cobs_decoder(seed):
+    rng = random.Random(seed)
+    dut = CobsDecoder()
+    pieces = [cobs.encode(content) for content in contents(rng)]
+    pieces += [b"", b"", b"\x02", b"\x05abc", b"\x01" * 9, b"\xff" + b"\x07" * 253]
+    pieces += [bytes(rng.choices((1, 2, 3, 255), k=rng.randrange(40))) for _ in range(40)]
+    rng.shuffle(pieces)
+
+    def decoded(piece):
+        try:
+            return cobs.decode(piece)
+        except cobs.DecodeError:
+            return None
+
+    async def bench(ctx):
+        body, found = bytearray(), []
+        for byte in b"\0".join(pieces) + b"\0":
+            await idle(ctx, rng, 0.1)
+            ctx.set(dut.data, byte)
+            if ctx.get(dut.is_body):
+                body.append(ctx.get(dut.body))
+            if ctx.get(dut.is_end):
+                found.append(bytes(body) if ctx.get(dut.whole) else None)
+                body.clear()
+            await strobe(ctx, dut.take)
+        assert found == [decoded(piece) for piece in pieces if piece]
+
+    simulate(dut, bench)
+
+
+CLOCK_HZ, BAUD_MAX = 18_000_000, 3_000_000
+
+
+@pytest.mark.parametrize("baud", [3_000_000, 2_000_000, 921_600, 1_234_567])
+def test_uart_transmitter_keeps_every_edge_within_a_cycle(baud):
+    dut = UartTransmitter(CLOCK_HZ, BAUD_MAX)
+    sent = random.Random(baud).randbytes(30)
+    bits = [bit for byte in sent for bit in (0, *(byte >> at & 1 for at in range(8)), 1)]
+    cycles = CLOCK_HZ / (baud // STEP_BAUD * STEP_BAUD)
+    line = []
+
+    async def feed(ctx):
+        ctx.set(dut.step, baud // STEP_BAUD)
+        await send(ctx, dut.bytes, sent)
+
+    async def watch(ctx):
+        while ctx.get(dut.tx):
+            await ctx.tick()
+        for _ in range(int(len(bits) * cycles)):
+            line.append(ctx.get(dut.tx))
+            await ctx.tick()
+        for at, bit in enumerate(bits):  # whole bits without their first and last cycle
+            inside = line[int(at * cycles) + 1 : int((at + 1) * cycles) - 1]
+            assert len(inside) >= cycles - 3
+            assert set(inside) == {bit}, at
+        await wait(ctx, int(2 * cycles))
+        assert ctx.get(dut.idle)
+
+    simulate(dut, feed, watch)
+
+
+@pytest.mark.parametrize("baud", [3_000_000, 921_600, 230_400])
+@pytest.mark.parametrize("error", [-0.02, 0.0, 0.02])
+def test_uart_receiver_bears_a_rate_two_percent_off(baud, error):
+    rng = random.Random(baud)
+    dut = UartReceiver(CLOCK_HZ, BAUD_MAX)
+    sent = rng.randbytes(25)
+    received = []
+
+    async def drive(ctx):
+        ctx.set(dut.step, baud // STEP_BAUD)
+        await wait(ctx, 5)
+        now = at = 0.0
+        for byte in sent:
+            at += rng.random() * 3  # the phase of the clock is anything
+            await wait(ctx, round(at - now))
+            now += round(at - now)
+            for bit in (0, *(byte >> index & 1 for index in range(8)), 1):
+                ctx.set(dut.rx, bit)
+                at += CLOCK_HZ / baud * (1 + error)
+                await wait(ctx, round(at - now))
+                now += round(at - now)
+            ctx.set(dut.rx, 1)
+        await wait(ctx, 10)
+        assert bytes(received) == sent
+
+    async def collect(ctx):
+        while True:
+            _, _, valid, byte = await ctx.tick().sample(dut.valid, dut.data)
+            if valid:
+                received.append(byte)
+
+    simulate(dut, drive, background=[collect])
+
+
+def test_uart_receiver_ignores_short_starts_and_bytes_without_a_stop_bit():
+    dut = UartReceiver(CLOCK_HZ, BAUD_MAX)
+    received = []
+
+    async def drive(ctx):
+        ctx.set(dut.step, BAUD_MAX // STEP_BAUD)
+        line = [1] * 12 + [0] * 2 + [1] * 12  # a spike
+        for bits in ((0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 1), (0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1)):
+            line += [bit for bit in bits for _ in range(6)]
+        for level in line:
+            ctx.set(dut.rx, level)
+            await ctx.tick()
+
+    async def collect(ctx):
+        while True:
+            _, _, valid, byte = await ctx.tick().sample(dut.valid, dut.data)
+            if valid:
+                received.append(byte)
+
+    simulate(dut, drive, background=[collect])
+    assert received == [0b00000110]
