@@ -15,6 +15,7 @@ from .solve import MIN_DEVICES, Progress, Solution, solve
 from .trains import Trains, only_devices
 
 FOLDS = 5
+_STEPS = 12  # of each fold's fit, which begins at the full fit
 _TAIL = 0.2  # of each train, left out where devices are few
 _DRAWS = 100  # of device, pulse and reads, for each prediction
 _INTERVAL = (0.025, 0.975)
@@ -64,7 +65,7 @@ def held_out(family: Family, trains: Trains, solution: Solution, progress: Progr
         progress("held out", number, len(folds))
         found = solve(
             family, seen, solution.values, cycle=solution.fitted.cycle, misfit=solution.fitted.misfit,
-            spreads=solution.spreads,
+            spreads=solution.spreads, most_steps=_STEPS, polish=False,
         )  # fmt: skip
         test = only_devices(trains, chosen)
         fitted = found.unseen(len(test.names)) if by_device else found.fitted

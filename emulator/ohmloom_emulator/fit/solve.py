@@ -25,12 +25,16 @@ Progress = Callable[[str, int, int], None]
 
 MIN_DEVICES = 5  # fewer do not tell how devices differ
 _SAMPLE = 300  # pulses that starts are judged on
+_START_ROOM = 4.0  # of a logarithm
 _MAX_STEPS = 60
 _ARRIVED = 0.02  # of a standard error: the largest step that ends the fit
-_PATIENCE, _GAIN = 6, 0.1  # steps in which the log-likelihood has to rise by this much
+_WORTH = 1.0  # gain of log-likelihood after line searches that is worth another round of them
+_PATIENCE, _GAIN = 4, 0.3  # steps in which the log-likelihood has to rise by this much
 _FAR = 1e3  # standard error of a parameter that nothing depends on
 _LARGEST_SPREAD = 0.7  # volts, or of a logarithm
 _LEAST_MISFIT = 1e-4
+_DAMPINGS = (1e-4, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+_DITCH = 2.0  # the rise of the cost that a step may take: limits of single pulses make the way down uneven
 _OUTLIER = 3.0  # standard deviations, beyond which a residual's weight falls
 
 
@@ -66,6 +70,9 @@ def best_start(family: Family, names: tuple[str, ...], trains: Trains, progress:
     def slopes(theta: FloatArray) -> FloatArray:
         return problem.by_parameters(theta, offsets) / scale[:, None]
 
+    # Far from its start a fit has given up: thresholds above all pulses, rates at which nothing moves.
+    log = np.array([problem.parameters[name].log for name in names])
+    room = np.where(log, _START_ROOM, np.abs(pulses.volts).max())
     starts = family.starts(family, trains)
     best: tuple[float, FloatArray] | None = None
     for number, start in enumerate(starts):
@@ -73,7 +80,8 @@ def best_start(family: Family, names: tuple[str, ...], trains: Trains, progress:
         theta = problem.theta({name: start.get(name, family.get(name)) for name in names})
         if not np.isfinite(residuals(theta)).all():
             continue
-        found = least_squares(residuals, theta, slopes, loss="soft_l1", x_scale="jac", max_nfev=50)
+        bounds = (theta - room, theta + room)
+        found = least_squares(residuals, theta, slopes, bounds, loss="soft_l1", x_scale="jac", max_nfev=50)
         if best is None or found.cost < best[0]:
             best = found.cost, found.x
     progress("starts", len(starts), len(starts))
@@ -113,6 +121,8 @@ def solve(
     cycle: float | None = None,
     misfit: float = 0.03,
     spreads: FloatArray | None = None,
+    most_steps: int = _MAX_STEPS,
+    polish: bool = True,
     progress: Progress = lambda what, done, total: None,
 ) -> Solution:
     """Parameters, offsets and noises that make the trains most likely, from `start` on, whose names are what is fitted.
@@ -126,10 +136,10 @@ def solve(
     spreads = kept if spreads is None else spreads
     fitted = Fitted(family, cell, np.zeros((len(trains.names), len(kept))), cycle, misfit)
     theta = Problem(family, names, trains.pulses, trains.before_siemens, cycle).theta(start)
-    damping = 1e-3
     best, last_gain = Solution(fitted, dict(start), {}, spreads, np.inf), 0
-    for step_number in range(_MAX_STEPS):
-        progress("fit", step_number, _MAX_STEPS)
+    at_polish = np.inf
+    for step_number in range(most_steps):
+        progress("fit", step_number, most_steps)
         tracked = track(fitted, trains)
         problem = Problem(family, names, trains.pulses, tracked.before, fitted.cycle)
         predicted = problem.predict(theta, fitted.offsets)
@@ -148,21 +158,27 @@ def solve(
             named = dict(zip(names, errors.tolist(), strict=True))
             best = Solution(fitted, problem.values(theta), named, spreads, surprise)
         if step_number - last_gain >= _PATIENCE:
-            break
-        while damping < 1e9:
+            if not polish or best.surprise > at_polish - _WORTH:
+                break
+            theta, last_gain = normal.polished(problem, theta, fitted.offsets, deviation), step_number
+            at_polish = best.surprise
+            fitted = replace(fitted, cell=problem.cell(theta))
+            continue
+        tried = []
+        for damping in _DAMPINGS:
             move, moves = normal.step(damping)
             trial = _cost(problem, theta + move, fitted.offsets + moves, deviation, spreads)
-            if trial <= cost:
+            tried.append((trial, damping, move, moves))
+            if trial < cost - 0.3 * normal.promised(move, moves):
                 break
-            damping *= 10
-        else:
-            break
+        trial, damping, move, moves = min(tried, key=lambda entry: entry[0])
+        if not trial < cost + _DITCH:
+            continue  # until patience ends
         theta = theta + move
         fitted = replace(fitted, cell=problem.cell(theta), offsets=fitted.offsets + moves)
-        damping = max(damping / 10, 1e-9)
-        if damping <= 1e-4 and np.all(np.abs(move) <= _ARRIVED * errors):
+        if not polish and damping <= 1e-3 and np.all(np.abs(move) <= _ARRIVED * errors):
             break
-    progress("fit", _MAX_STEPS, _MAX_STEPS)
+    progress("fit", most_steps, most_steps)
     return best
 
 
@@ -223,6 +239,29 @@ class _Normal:
         move = np.asarray(np.linalg.solve(self._eliminated(inverses) + np.diag(damped), right), dtype=np.float64)
         moves: FloatArray = np.einsum("dkl,dl->dk", inverses, self.rights - np.einsum("dpk,p->dk", self.mixed, move))
         return move, moves
+
+    def polished(
+        self, problem: Problem, theta: FloatArray, offsets: FloatArray, deviation: FloatArray
+    ) -> FloatArray:
+        """Parameters after line searches along the principal axes of the information (Powell), offsets fixed.
+
+        They follow valleys that are bent, or rough with the limits of single pulses, where Gauss-Newton steps get stuck.
+        """
+        values, axes = np.linalg.eigh(self._eliminated(np.linalg.inv(self.own)))
+        axes = axes * np.minimum(1.0 / np.sqrt(np.maximum(values, 1e-300)), 0.5)
+
+        def cost(shares: FloatArray) -> float:
+            value = _cost(problem, theta + axes @ shares, offsets, deviation, np.ones(offsets.shape[1]))
+            return value if np.isfinite(value) else 1e30
+
+        here = np.zeros(len(theta))
+        limits: Any = {"xtol": 1e-2, "ftol": 1e-6, "maxfev": 60 * len(theta)}
+        found: Any = minimize(cost, here, method="Powell", options=limits)
+        return np.asarray(theta + axes @ found.x) if found.fun < cost(here) else theta
+
+    def promised(self, move: FloatArray, moves: FloatArray) -> float:
+        """By how much a step would lower the cost if predictions were linear, to first order."""
+        return max(0.5 * float(self.right @ move + np.sum(self.rights * moves)), 0.0)
 
     def _eliminated(self, inverses: Any) -> FloatArray:
         """The information on the parameters that is left when offsets are free."""
