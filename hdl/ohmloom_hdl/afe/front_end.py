@@ -29,8 +29,7 @@ class FrontEnd(wiring.Component):
     """
 
     def __init__(self, spec: ChipSpec, pads_cycles: int = PADS_CYCLES) -> None:
-        self._spec = spec
-        self._adc = AdcDriver(spec, pads_cycles)
+        self._spec, self._pads_cycles = spec, pads_cycles
         super().__init__(
             {
                 "afe": In(AfePort(spec)),
@@ -45,7 +44,7 @@ class FrontEnd(wiring.Component):
         m = Module()
         spec, afe, out = self._spec, self.afe, self.out
         drive, pulse = afe.drive.payload, afe.pulse.payload
-        m.submodules.adc = adc = self._adc
+        m.submodules.adc = adc = AdcDriver(spec, self._pads_cycles)
         m.submodules.codes = codes = RowCodes(spec)
         m.submodules.pattern = pattern = SwitchPattern(spec)
         settling = Settling.of(spec)
@@ -67,7 +66,7 @@ class FrontEnd(wiring.Component):
         pending = Signal()  # a pattern is not latched yet
         updated, latched = Signal(), Signal()
         settles, timer = Signal(), Signal(range(max(settling.drive, settling.rail, settling.stage) + 1))
-        stages = Signal(range(spec.tiles))  # that settle after the first
+        further, stages = Signal(range(spec.tiles)), Signal(range(spec.tiles))  # that settle after the first
         sampling = Signal()  # from coming into force to the last sample
         stop, same = Signal.like(held.stop), Signal()
         prepared, begin = Signal(), Signal()
@@ -122,6 +121,7 @@ class FrontEnd(wiring.Component):
                             held.writing.eq(0),
                             first.eq(drive.first_slot),
                             last.eq(drive.last_slot),
+                            further.eq(0),
                         ]
                         m.next = "DRIVE"
                         with m.If(drive.routed):
@@ -141,12 +141,13 @@ class FrontEnd(wiring.Component):
 
             with m.State("ROUTE"), m.If(pattern.done):
                 m.d.comb += afe.drive.ready.eq(1)
-                m.d.sync += stages.eq(afe.route.stages - 1)
+                m.d.sync += further.eq(afe.route.stages - 1)
                 m.next = "DRIVE"
             with m.State("DRIVE"):
                 m.d.comb += [prepared.eq(codes.done & pattern.done & ~sampling), out.row_release.eq(prepared)]
                 with m.If(begin):
-                    m.d.sync += [timer.eq(max(settling.drive - adc.lead, 0)), settles.eq(1), sampling.eq(1)]
+                    m.d.sync += [timer.eq(max(settling.drive - adc.lead, 0)), stages.eq(further)]
+                    m.d.sync += [settles.eq(1), sampling.eq(1)]
                     m.next = "HAND OVER"
             with m.State("HAND OVER"), m.If(~adc.busy):  # the drive before has left the ADCs
                 m.d.comb += adc.load.eq(1)
@@ -181,14 +182,13 @@ class FrontEnd(wiring.Component):
             out.rail_frame.payload.form.eq(pulse.form),
             *[out.pulse.payload[name].eq(pulse[name]) for name in ("reset", "form", "width_ns")],
         ]
-        self._wire(m, codes, pattern, held, first, last)
+        m.d.comb += [adc.first.eq(first), adc.last.eq(last)]
+        self._wire(m, adc, codes, pattern, held)
         return m
 
-    def _wire(
-        self, m: Module, codes: RowCodes, pattern: SwitchPattern, held: data.View, first: Signal, last: Signal
-    ) -> None:
+    def _wire(self, m: Module, adc: AdcDriver, codes: RowCodes, pattern: SwitchPattern, held: data.View) -> None:
         """What goes straight through."""
-        afe, out, adc = self.afe, self.out, self._adc
+        afe, out = self.afe, self.out
         m.d.comb += [
             codes.write.eq(afe.code_write),
             codes.row.eq(afe.code_row),
@@ -201,8 +201,6 @@ class FrontEnd(wiring.Component):
             pattern.writing.eq(held.writing),
             pattern.reset.eq(afe.pulse.payload.reset),
             pattern.abort.eq(self.tripped),
-            adc.first.eq(first),
-            adc.last.eq(last),
             adc.sdo.eq(self.sdo),
         ]
         connect(m, codes.row_frame, flipped(out.row_frame))

@@ -13,9 +13,9 @@ class RowCodes(wiring.Component):
     """Two banks of row codes: one is written, the other sent to the row DACs' input registers.
 
     `start` swaps the banks and sends channels first_row // row_dacs .. (stop - 1) // row_dacs, at least one, the last
-    with an update; `first_row` and `stop` are held until `done`, which is high when all frames have been taken. Rows
-    beside first_row .. stop - 1 get code 0 where a frame reaches them; on a chip without access transistors, where they
-    are not isolated, frames reach them all.
+    with an update; `first_row` and `stop` are held from the cycle after `start` until `done`, which is high when all
+    frames have been taken. Rows beside first_row .. stop - 1 get code 0 where a frame reaches them; on a chip without
+    access transistors, where they are not isolated, frames reach them all.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -58,12 +58,10 @@ class RowCodes(wiring.Component):
             self.row_code.eq(code),
         ]
         m.d.sync += code.eq(read.data)
+        first, stop = Mux(reference, 0, self.first_row), Mux(reference, self.stop - spec.rows, self.stop)
         if dacs > 1 or not isolated:
-            first = Mux(reference, 0, self.first_row)
-            inside = (row >= first) & (row < Mux(reference, 1, self.stop))
-            m.d.comb += self.row_code.eq(Mux(inside, code, 0))
-
-        end = spec.rows if not isolated else Mux(reference, 1, self.stop)
+            m.d.comb += self.row_code.eq(Mux((row >= first) & (row < stop), code, 0))
+        end = stop if isolated else spec.rows
         m.d.comb += [
             self.row_frame.payload.channel.eq(channel),
             self.row_frame.payload.update.eq((channel + 1) * dacs >= end),
@@ -73,8 +71,10 @@ class RowCodes(wiring.Component):
                 m.d.comb += self.done.eq(~self.start)
                 with m.If(self.start):
                     m.d.sync += [bank.eq(~bank), dac.eq(0)]
-                    m.d.sync += channel.eq(Mux(reference, 0, self.first_row // dacs) if isolated else 0)
-                    m.next = "FETCH"
+                    m.next = "FIRST"
+            with m.State("FIRST"):
+                m.d.sync += channel.eq(first // dacs if isolated else 0)
+                m.next = "FETCH"
             with m.State("FETCH"):
                 m.next = "FILL"
             with m.State("FILL"):
