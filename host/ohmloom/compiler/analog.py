@@ -151,8 +151,8 @@ def _stage(
     tia_ohm = spec.afe.tia_ohm[tia_range]
     if peak_a * tia_ohm > half_range_v:  # even the widest range would end: weaker cells
         siemens_per_weight *= half_range_v / (peak_a * tia_ohm)
-    weights, shift = _corrected(weights, block, spec, correction, tia_range)
-    if level is not None:
+    if level is not None:  # the controller corrects what the last stage's converters read
+        weights, shift = _corrected(weights, block, spec, correction, tia_range)
         weights[-1] -= shift / (tia_ohm * siemens_per_weight * level * spec.row_dac.lsb_v)
         weights = np.clip(weights, -largest, largest)
     siemens = _pairs(weights * siemens_per_weight, spec)

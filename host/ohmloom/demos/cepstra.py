@@ -1,7 +1,8 @@
 """Mel-frequency cepstral coefficients (Davis and Mermelstein, IEEE Trans. ASSP 28, 1980).
 
 Pre-emphasis 0.97, Hamming windows of 25 ms every 10 ms, 256-point spectrum, 23 triangular filters equally spaced on
-O'Shaughnessy's mel scale, logarithm, DCT-II. The first coefficient, loudness, counts from the recording's peak.
+O'Shaughnessy's mel scale, logarithm, DCT-II. The first coefficient, loudness, counts from the recording's peak, and
+what is quieter than it by more than 22 dB is cut off both ends: recordings begin and end with different silences.
 """
 
 from __future__ import annotations
@@ -19,18 +20,21 @@ WINDOW, HOP, SPECTRUM = 200, 80, 256
 FILTERS, COEFFICIENTS = 23, 13
 PRE_EMPHASIS = 0.97
 LOWEST_HZ = 64.0
+QUIET_DB = 22.0
 FLOOR = 1e-8  # of a filter's power: silence, well below a 16-bit recording's last bit
 
 
 def cepstra(samples: Floats) -> Floats:
-    """(13, frames) of samples (n,) within -1..1; a recording shorter than a window is filled up with silence."""
+    """(13, frames) of samples (n,) within -1..1; less than a window is filled up with silence."""
     emphasised = np.append(samples[:1], samples[1:] - PRE_EMPHASIS * samples[:-1])
     emphasised = np.pad(emphasised, (0, max(0, WINDOW - len(emphasised))))
     frames = np.lib.stride_tricks.sliding_window_view(emphasised, WINDOW)[::HOP] * np.hamming(WINDOW)
     power = np.abs(np.fft.rfft(frames, SPECTRUM)) ** 2 / SPECTRUM
     found: Floats = np.array(dct(np.log(power @ _filters().T + FLOOR), norm="ortho"))[:, :COEFFICIENTS].T
     found[0] -= found[0].max()
-    return found
+    # The first row of an orthonormal DCT is the mean times sqrt(FILTERS); the logarithms are natural ones, of power.
+    spoken = np.flatnonzero(found[0] >= -QUIET_DB / 10 * math.log(10) * math.sqrt(FILTERS))
+    return found[:, spoken[0] : spoken[-1] + 1]
 
 
 def _filters() -> Floats:

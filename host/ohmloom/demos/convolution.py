@@ -1,8 +1,9 @@
 """A convolution on the chip: a dense layer over patches (im2col), the same cells for all patches of an image.
 
 Two networks share the chip, the convolution on the last tile, the dense layers on the others. The convolution's answers
-go to the host, which rectifies them and averages them over a grid, and back to the dense layers. Between the two only
-steps and scales are loaded; no cell is touched. The filters are learned without labels, by spherical k-means of
+go to the host, which rectifies them, averages them over a grid and standardises them, and back to the dense layers.
+Between the two only steps and scales are loaded; no cell is touched. The convolution is one layer, so it is converted
+in either mode. The filters are learned without labels, by spherical k-means of
 patches (Coates and Ng, Learning Feature Representations with K-means, 2012).
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ohmloom.compiler import Network, compile_model
+from ohmloom.demos.demo import Standard
 from ohmloom.demos.deployment import Compiled, Deployment, train
 from ohmloom.model import Layer, Model
 
@@ -41,6 +43,7 @@ class CompiledConvolution(Compiled):
 
     filters: Network
     grid: int
+    standard: Standard
 
     def infer(self, chip: Chip, X: Floats, progress: Progress) -> Floats:
         chip.load(self.filters)
@@ -50,16 +53,19 @@ class CompiledConvolution(Compiled):
             features.append(pooled(chip.infer(patches.reshape(-1, patches.shape[-1])), len(images), self.grid))
             progress("inference", sum(map(len, features)), len(X))
         chip.load(self.network)
-        return chip.infer(np.concatenate(features))
+        return chip.infer(self.standard(np.concatenate(features)))
 
 
 @dataclass(frozen=True, eq=False)
 class Convolution(Deployment):
-    """The dense layers are `model`; filters: the convolution as a model of one layer; images: to calibrate it."""
+    """The dense layers are `model`; filters: the convolution as a model of one layer; images: to calibrate it;
+    standard: of the dense layers' inputs.
+    """
 
     filters: Model
     images: Floats
     grid: int
+    standard: Standard
 
     @classmethod
     def learned(
@@ -68,8 +74,10 @@ class Convolution(Deployment):
         """Filters from the images data.X_train (samples, side * side), then dense layers on their pooled answers."""
         layer = learned_filters(data.X_train, filters, np.random.default_rng(seed))
         convolution = Model((layer,), "regression")
-        X = np.concatenate([_features(convolution, part, grid) for part in _chunks(data.X_train)])
-        return cls(train(X, data, noise, seed, trained), X, convolution, data.X_train[:CALIBRATION], grid)
+        features = np.concatenate([_features(convolution, part, grid) for part in _chunks(data.X_train)])
+        standard = Standard.of(features)
+        X = standard(features)
+        return cls(train(X, data, noise, seed, trained), X, convolution, data.X_train[:CALIBRATION], grid, standard)
 
     def compiled(self, chip: Chip, mode: Mode) -> CompiledConvolution:
         spec = chip.spec
@@ -81,21 +89,22 @@ class Convolution(Deployment):
                 model,
                 spec.model_copy(update={"tiles": last - first}),
                 X,
-                mode=mode,
+                mode=how,
                 correction=None if correction is None else correction[first:last],
             )
-            for model, X, first, last in (
-                (self.model, self.calibration, 0, tiles),
-                (self.filters, patches.reshape(-1, patches.shape[-1]), tiles, spec.tiles),
+            for model, X, how, first, last in (
+                (self.model, self.calibration, mode, 0, tiles),
+                (self.filters, patches.reshape(-1, patches.shape[-1]), "hybrid", tiles, spec.tiles),
             )
         ]
         targets = np.concatenate([part.targets for part in parts])
         dense, filters = (_moved(part, first, targets, spec) for part, first in zip(parts, (0, tiles), strict=True))
         notes = (*dense.notes, "the convolution:", *filters.notes)
-        return CompiledConvolution(replace(dense, notes=notes), filters, self.grid)
+        return CompiledConvolution(replace(dense, notes=notes), filters, self.grid, self.standard)
 
     def forward(self, X: Floats) -> NDArray[Any]:
-        return np.concatenate([self.model.forward(_features(self.filters, part, self.grid)) for part in _chunks(X)])
+        features = [_features(self.filters, part, self.grid) for part in _chunks(X)]
+        return self.model.forward(self.standard(np.concatenate(features)))
 
 
 def _moved(network: Network, first: int, targets: Floats, spec: ChipSpec) -> Network:

@@ -35,7 +35,8 @@ class Data:
     """Inputs (samples, features) and labels (samples,), for training and held out, with the network that suits them.
 
     hidden: widths of the hidden layers; note: what was left out to fit the chip or the data at hand, empty if nothing
-    was; raw_test: the held-out samples as they were before any reduction, for pictures.
+    was; raw_test: the held-out samples as they were before any reduction, for pictures; l2: weight decay of the training,
+    None for the trainer's default.
     """
 
     X_train: NDArray[np.float64]
@@ -45,6 +46,7 @@ class Data:
     hidden: tuple[int, ...]
     raw_test: NDArray[Any]
     note: str = ""
+    l2: float | None = None
 
 
 class Demo(ABC):
@@ -136,13 +138,28 @@ def fitted_note(wanted: int, hidden: int, inputs: int, outputs: int, spec: ChipS
     return f"{inputs}-{wanted}-{outputs} does not fit {spec.name}: taken are {hidden} hidden units"
 
 
-def standardised(train: NDArray[Any], test: NDArray[Any]) -> tuple[Floats, Floats]:
-    """Features (samples, features) with the training set's mean and deviation taken out.
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """Takes the training set's mean and deviation (features,) out of features (samples, features).
 
     All rows of a chip share one voltage scale: values beyond three deviations are clipped, else a few outliers would
     cost the resolution of all.
     """
-    mean, deviation = train.mean(axis=0), train.std(axis=0)
-    deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0
-    scaled = [np.clip((X - mean) / deviation, -STANDARD_LIMIT, STANDARD_LIMIT) for X in (train, test)]
-    return scaled[0], scaled[1]
+
+    mean: Floats
+    deviation: Floats
+
+    @classmethod
+    def of(cls, train: NDArray[Any]) -> Standard:
+        mean, deviation = train.mean(axis=0), train.std(axis=0)
+        deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0
+        return cls(mean, deviation)
+
+    def __call__(self, X: NDArray[Any]) -> Floats:
+        return np.clip((X - self.mean) / self.deviation, -STANDARD_LIMIT, STANDARD_LIMIT)
+
+
+def standardised(train: NDArray[Any], test: NDArray[Any]) -> tuple[Floats, Floats]:
+    """Training and test features (samples, features) in the training set's standard."""
+    standard = Standard.of(train)
+    return standard(train), standard(test)

@@ -60,6 +60,7 @@ def train(X: Floats, data: Data, noise: ChipNoise, seed: int, trained: Steps) ->
         data.y_train,
         hidden=data.hidden,
         noise=noise,
+        l2=data.l2,
         seed=seed,
         progress=lambda done, total, loss: trained(done, total),
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ohmloom.report.pictures import Picture
 
 CLASSES = 10
+L2 = 1.0  # thousands of samples want more than the trainer's default, which counts a sample's share
 HIDDEN = {"mnist": 64, "mnist-conv": 48}
 # Pixels cut off each edge, and the grid of block means of the rest, finest first. Digits lie within the middle 20 x 20.
 CUTS = ((0, 14), (3, 11), (4, 10), (4, 5), (4, 4), (4, 2))
@@ -54,7 +55,7 @@ class Images(Demo):
             shape = f"the middle {SIDE - 2 * cut} x {SIDE - 2 * cut} pixels as {side} x {side} means" if cut else ""
             X_train, X_test = (block_means(images[:, inner, inner] / 255, (side, side)) for images in (train, test))
         notes = [note, shape, fitted_note(wanted, hidden, features, CLASSES, spec)]
-        return Data(X_train, y_train, X_test, y_test, (hidden,), test, "; ".join(filter(None, notes)))
+        return Data(X_train, y_train, X_test, y_test, (hidden,), test, "; ".join(filter(None, notes)), L2)
 
     def deployment(self, data: Data, spec: ChipSpec, seed: int, trained: Steps) -> Deployment:
         if self.task != "mnist-conv":
