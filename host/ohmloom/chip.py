@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -15,6 +17,7 @@ from ohmloom.compiler import FaultMap, Network, compensated
 from ohmloom.compiler.network import Interface
 from ohmloom.errors import ArgumentError, ChipError, Error, LinkError
 from ohmloom.link import Session, open_port
+from ohmloom.model import Task
 from ohmloom.program_report import ProgramReport
 from ohmloom.spec import ChipSpec, Policy, load_chip, load_policy, registers
 from ohmloom.spec.arithmetic import CORRECTION_DTYPE, FRACTION_BITS, GAIN_ONE
@@ -44,7 +47,9 @@ from ohmloom.spec.commands import (
     Memory,
     Polarity,
 )
-from ohmloom.spec.policy import VIRGIN_SIEMENS
+from ohmloom.spec.policy import POLICY_DTYPE, VIRGIN_SIEMENS
+from ohmloom.train.in_situ import train_in_situ
+from ohmloom.train.in_the_loop import fine_tune
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]  # what, done, of how many
@@ -178,6 +183,13 @@ class Chip:
         if not (np.isfinite(seconds) and 0 <= seconds < 1e9):
             raise ArgumentError(f"seconds: {seconds} is not within 0..1e9")
         self._session.request(ADVANCE, duration_ns=round(seconds * 1e9))
+
+    def wait(self, seconds: float) -> None:
+        """Lets time pass on any chip: `advance` where it is emulated, and by the clock where it is real."""
+        if self._session.emulated:
+            self.advance(seconds)
+        else:
+            sleep(seconds)
 
     def events(self, after: int = 0) -> list[tuple[int, EventKind, int]]:
         """(number, kind, argument) of the controller's events after the given number, oldest first."""
@@ -449,6 +461,56 @@ class Chip:
                 ) from None
         return self._interface
 
+    # Learning
+
+    def fine_tune(
+        self,
+        network: Network,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 30,
+        learning_rate: float = 0.01,
+        tolerance_siemens: float = 1e-6,
+        seed: int = 0,
+        progress: Progress = _no_progress,
+    ) -> Network:
+        """Retrains a programmed network to what this chip really does with X (samples, inputs) and y; the network that is on it then.
+
+        Layer by layer (chip-in-the-loop fine-tuning, Wan et al., Nature 608 (2022)): what the chip answers behind a layer trains the
+        layers after it, of which the next is programmed; at the end the outputs' digital biases. The first layer keeps its weights.
+        y: labels (samples,), classes of the network, or values (samples,) or (samples, outputs) of a regression. epochs, learning_rate (of a
+        layer's largest weight) and seed belong to the retraining of each.
+        Raises ArgumentError for data that do not fit the network, and for one in analog mode: no converter stands behind its layers.
+        """
+        return fine_tune(self, network, X, y, epochs, learning_rate, tolerance_siemens, seed, progress)
+
+    def train_in_situ(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        hidden: Sequence[int] = (64,),
+        task: Task = "classification",
+        updates: int = 120,
+        batch_size: int = 400,
+        learning_rate: float = 0.2,
+        rest_s: float = 0.1,
+        seed: int = 0,
+        progress: Progress = _no_progress,
+    ) -> Network:
+        """Trains a network in the cells, from random weights by single pulses of either sign; the network that is on the chip then.
+
+        X: (samples, inputs); y: labels (samples,), or values (samples,) or (samples, outputs) of a regression. hidden: widths of the ReLU
+        layers. learning_rate: in units of a cell's range, falls to 0 over the updates. rest_s: time after an update, in which its cells relax
+        most, before the next batch looks at them. seed: of the random weights and batches. `ohmloom.train.in_situ` says how it works.
+        Raises ArgumentError for data or settings that do not fit, and for a network too large for the chip.
+        """
+        return train_in_situ(
+            self, X, y, hidden=hidden, task=task, updates=updates, batch_size=batch_size, learning_rate=learning_rate, rest_s=rest_s,
+            seed=seed, progress=progress,
+        )  # fmt: skip
+
     # Upkeep
 
     def calibrate(self, tile: int | None = None) -> list[dict[str, int]]:
@@ -475,6 +537,16 @@ class Chip:
         """Loads a write-verify policy, by name or as it is."""
         loaded = policy if isinstance(policy, Policy) else load_policy(policy)
         self._write_memory(Memory.POLICY, loaded.pack(self.spec))
+
+    @contextmanager
+    def using_policy(self, policy: Policy | str) -> Iterator[None]:
+        """Loads a write-verify policy for a while; at the end the chip has its former one again."""
+        before = self._read_memory(Memory.POLICY, POLICY_DTYPE.itemsize)
+        self.load_policy(policy)
+        try:
+            yield
+        finally:
+            self._write_memory(Memory.POLICY, before)
 
     def stop(self) -> None:
         """Emergency stop: sets the safety latch, all lines float until `clear_trip`."""

@@ -223,7 +223,7 @@ def _widened(network: Network, spec: ChipSpec) -> Network:
     for step in steps:
         rows = slice(int(step["row"]), int(step["row"]) + int(step["rows"]))
         end = int(step["pair"]) + int(step["pairs"])
-        taken: NDArray[np.bool_] = np.isfinite(targets[int(step["tile"]), rows, 0::2]).any(axis=0)
+        taken = np.asarray(np.isfinite(targets[int(step["tile"]), rows, 0::2]).any(axis=0))
         spare = 0
         while spare < int(step["outputs"]) and end + spare < spec.pairs and not taken[end + spare]:
             spare += 1
