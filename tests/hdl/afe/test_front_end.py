@@ -108,6 +108,10 @@ class Parts:
                     )
                     pulse_left = self.rng.randint(1, 300)
 
+                if not ctx.get(out.ready):  # taken, and nothing comes of it
+                    row_left, updates, rail_left = 0, False, 0
+                    for chain in chains:
+                        chain.clear()
                 ready[row] = row_left == 0
                 ready[rail] = rail_left == 0
                 ready[out.switch_bits] = not self.slow or self.rng.random() < 0.9
@@ -450,7 +454,7 @@ def test_nothing_is_taken_before_the_dacs_hold_vmid(spec, simulate, adc_model, r
 def test_after_a_trip_everything_ends_and_patterns_are_shifted_anew(
     simulate, adc_model, pattern, samples_of, routes, seed
 ) -> None:
-    """The latch sets at any time; parts may answer nothing at all from then on, until it is cleared."""
+    """The latch sets at any time; no update is answered from then on, until it is cleared."""
     spec = load_chip("bench-8x16")
     rng = random.Random(seed)
     dut, parts, engine, others, processes = bench(spec, rng, adc_model, slow=False)
@@ -483,7 +487,8 @@ def test_after_a_trip_everything_ends_and_patterns_are_shifted_anew(
         # Cleared: the first drive's pattern, which may be the one before the trip, is shifted.
         ctx.set(dut.tripped, 0)
         ctx.set(dut.out.ready, 1)
-        for events in (parts.row_frames, parts.updates, parts.latches, parts.adc.samples, engine.samples):
+        recorded = (parts.row_frames, parts.updates, parts.rail_frames, parts.latches, parts.pulses)
+        for events in (*recorded, parts.adc.samples, engine.samples):
             events.clear()
         engine.samples.append([])
         await engine.drive(ctx, again)
