@@ -245,7 +245,7 @@ def _found(family: Family, cell: Any, solution: Solution, kept: Mapping[str, str
     return {name: family.get(name, cell) for name in names if name not in kept and name not in solution.values}
 
 
-def _pictured(solution: Solution, trains: Trains, most: int = 4) -> tuple[Train, ...]:
+def _pictured(solution: Solution, trains: Trains, most: int = 2) -> tuple[Train, ...]:
     everything = np.ones(len(trains.pulses), dtype=np.bool_)
     simulated = run(solution.fitted, trains, everything, trains.before_siemens)
     return tuple(
