@@ -9,9 +9,10 @@ y = chip.infer(X)
 from typing import TYPE_CHECKING, Any
 
 from ohmloom.chip import Chip, connect
-from ohmloom.compiler import Network
+from ohmloom.compiler import FaultMap, Network
 from ohmloom.compiler import compile_model as compile  # noqa: A004 - `ohmloom.compile` is the public name
 from ohmloom.errors import ArgumentError, ChipError, Error, LinkError, SpecError, StateError
+from ohmloom.importers import from_torch, load_onnx
 from ohmloom.model import Layer, Model, from_sklearn
 from ohmloom.program_report import ProgramReport
 from ohmloom.spec import ChipSpec, load_chip
@@ -27,6 +28,7 @@ __all__ = [
     "CrossbarMLPClassifier",
     "CrossbarMLPRegressor",
     "Error",
+    "FaultMap",
     "Layer",
     "LinkError",
     "Model",
@@ -37,7 +39,9 @@ __all__ = [
     "compile",
     "connect",
     "from_sklearn",
+    "from_torch",
     "load_chip",
+    "load_onnx",
 ]
 
 
