@@ -23,6 +23,7 @@ from ohmloom.spec.commands import (
     INFER,
     INFO,
     IV,
+    MAX_EVENTS,
     MEM_READ,
     MEM_WRITE,
     MVM,
@@ -50,7 +51,6 @@ from ohmloom_emulator.controller.write_verify import RowReport, WriteVerify
 from ohmloom_emulator.fabric import Fabric, Stage
 
 Values = dict[str, Any]
-MAX_EVENTS = 64
 MAX_ADVANCE_NS = 1 << 60  # 36 years
 REQUIRED = {MVM, INFER, PROGRAM, READ, PULSE, FORM, IV, CALIBRATE, SELFTEST}  # what a set safety latch refuses
 

@@ -15,6 +15,7 @@ ANSWER = 0x80
 TYPE_NAK = 0xFE
 TYPE_ERROR = 0xFF
 DEFAULT_BAUD = 115_200
+MAX_EVENTS = 64  # that SERVICE remembers
 PULSE_TRIPPED = -32768  # in place of a verify code: the pulse went over the rail's current, and all lines float
 
 

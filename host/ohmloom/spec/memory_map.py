@@ -11,9 +11,11 @@ from functools import cached_property
 
 from ohmloom.spec.arithmetic import CORRECTION_DTYPE
 from ohmloom.spec.chip import ChipSpec
-from ohmloom.spec.commands import Memory
+from ohmloom.spec.commands import MAX_EVENTS, Memory
 from ohmloom.spec.network import network_bytes
 from ohmloom.spec.policy import POLICY_DTYPE
+
+EVENT_BYTES = 8  # with room, so that a place is a shift
 
 
 class MemoryMap:
@@ -55,7 +57,12 @@ class MemoryMap:
         return bases
 
     @property
+    def events(self) -> int:
+        """Ring of the last MAX_EVENTS events, event n at n modulo MAX_EVENTS: kind u16, argument u32."""
+        last = max(self.base, key=lambda memory: self.base[memory])
+        return self.base[last] + self.sizes[last] + (self.sizes[last] & 1)
+
+    @property
     def bytes(self) -> int:
         """All of it."""
-        last = max(self.base, key=lambda memory: self.base[memory])
-        return self.base[last] + self.sizes[last]
+        return self.events + MAX_EVENTS * EVENT_BYTES
