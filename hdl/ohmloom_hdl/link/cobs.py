@@ -1,8 +1,10 @@
 """Consistent overhead byte stuffing (Cheshire and Baker, 1999): zero ends a frame and occurs nowhere in it."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from ohmloom_hdl.block_ram import BlockRam
 
 RUN_MAX = 0xFF  # the code of 254 bytes that no zero follows
 
@@ -26,21 +28,19 @@ class CobsDecoder(wiring.Component):
         left = Signal(8)  # bytes before the next code
         zero = Signal()  # the next code stands for a zero: it is neither a frame's first nor comes after RUN_MAX
         begun = Signal()
-        is_code = left == 0
+        is_code, is_zero = left == 0, self.data == 0
         m.d.comb += [
-            self.is_body.eq((self.data != 0) & (~is_code | zero)),
+            self.is_body.eq(~is_zero & (~is_code | zero)),
             self.body.eq(Mux(is_code, 0, self.data)),
-            self.is_end.eq((self.data == 0) & begun),
+            self.is_end.eq(is_zero & begun),
             self.whole.eq(is_code),
         ]
         with m.If(self.take):
-            m.d.sync += begun.eq(self.data != 0)
-            with m.If(self.data == 0):
+            m.d.sync += [begun.eq(~is_zero), left.eq(Mux(is_code, self.data, left) - 1)]
+            with m.If(is_code):
+                m.d.sync += zero.eq(self.data != RUN_MAX)
+            with m.If(is_zero):
                 m.d.sync += [left.eq(0), zero.eq(0)]
-            with m.Elif(is_code):
-                m.d.sync += [left.eq(self.data - 1), zero.eq(self.data != RUN_MAX)]
-            with m.Else():
-                m.d.sync += left.eq(left - 1)
         return m
 
 
@@ -48,11 +48,9 @@ class CobsEncoder(wiring.Component):
     """Content in, bytes of the line out; an item with `end` carries no byte and ends the frame.
 
     A run's code, which goes before it, is known only after it. So runs are written to a ring of block RAM and sent once
-    their code is filled in: up to RING bytes lie between content and line, and frames follow each other without a gap.
+    their code is filled in: up to 255 bytes lie between content and line, and frames follow each other without a gap.
     `room`: the ring is not full. `empty`: nothing waits to be sent, an unfinished run apart.
     """
-
-    RING = 512  # one block RAM; more than a whole run
 
     content: In(stream.Signature(data.StructLayout({"byte": 8, "end": 1})))
     line: Out(stream.Signature(8))
@@ -61,52 +59,40 @@ class CobsEncoder(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        m.submodules.ring = ring = memory.Memory(shape=8, depth=self.RING, init=[])
-        store, load = ring.write_port(), ring.read_port()
-        write, code, read = (Signal(range(self.RING)) for _ in range(3))  # next byte, open run's code, next to send
-        run = (write - code)[:9]  # the code of the open run, 0 when none is open
-        ended = Signal()
-        after = (write + 1)[:9]
-        m.d.comb += [self.room.eq(after != read), store.addr.eq(write), store.data.eq(self.content.payload.byte)]
+        m.submodules.ring = ring = BlockRam(shape=8, depth=256)
+        write, code, read = Signal(8), Signal(8), Signal(8)  # next byte, code of the open run, next to send
+        after, run = (write + 1)[:8], (write - code)[:8]  # run: its code if it ended now, 0 when none is open
+        byte, end = self.content.payload.byte, self.content.payload.end
+        opened, close, advance, ended = run != 0, Signal(), Signal(), Signal()
+        m.d.comb += self.room.eq(after != read)
 
+        # Closing fills in the run's code; of no run, 0 is the frame's end.
         with m.If(run == RUN_MAX):
-            self._close(m, store, code, write, run)
+            m.d.comb += close.eq(1)
         with m.Elif(self.content.valid & self.room):
-            with m.If(self.content.payload.end):
-                with m.If(ended):
-                    m.d.comb += self.content.ready.eq(1)
-                    m.d.sync += [code.eq(write), ended.eq(0)]
-                with m.Elif(run != 0):
-                    self._close(m, store, code, write, run)
-                with m.Else():
-                    m.d.comb += [store.data.eq(0), store.en.eq(1)]
-                    m.d.sync += [write.eq(after), ended.eq(1)]
-            with m.Elif(run == 0):
-                m.d.sync += write.eq(after)
-            with m.Else():
-                m.d.comb += self.content.ready.eq(1)
-                m.d.sync += write.eq(after)
-                with m.If(self.content.payload.byte == 0):  # a run ends before a zero, and one always follows it
-                    self._close(m, store, code, write, run)
-                with m.Else():
-                    m.d.comb += store.en.eq(1)
+            m.d.comb += [
+                close.eq(Mux(end, ~ended, opened & (byte == 0))),
+                advance.eq(Mux(end, ~opened, 1)),
+                self.content.ready.eq(Mux(end, ended, opened)),
+            ]
+        with m.If(ended | (close & opened)):
+            m.d.sync += code.eq(write)
+        with m.If(advance):
+            m.d.sync += write.eq(after)
+        m.d.sync += ended.eq(close & ~opened)
+        m.d.comb += [
+            ring.address_w.eq(Mux(close, code, write)),
+            ring.data_w.eq(Mux(close, run, byte)),
+            ring.write.eq(close | (advance & ~end)),
+        ]
 
         loaded = Signal()
         m.d.comb += [
-            self.empty.eq((read == code) & ~loaded),
-            load.addr.eq(read),
-            load.en.eq(~loaded),
+            self.empty.eq(read == code),
+            ring.address_r.eq(read),
             self.line.valid.eq(loaded),
-            self.line.payload.eq(load.data),
+            self.line.payload.eq(ring.data_r),
         ]
-        with m.If(~loaded):
-            with m.If(read != code):
-                m.d.sync += [loaded.eq(1), read.eq(read + 1)]
-        with m.Elif(self.line.ready):
-            m.d.sync += loaded.eq(0)
+        taken = self.line.valid & self.line.ready
+        m.d.sync += [loaded.eq((read != code) & ~taken), read.eq(read + taken)]
         return m
-
-    @staticmethod
-    def _close(m, store, code, write, run):
-        m.d.comb += [store.addr.eq(code), store.data.eq(run[:8]), store.en.eq(1)]
-        m.d.sync += code.eq(write)

@@ -1,28 +1,30 @@
 """Frames (`ohmloom.link.frames`): bytes of the line become a queue of frames, answers become bytes of the line."""
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.memory_map import MemoryMap
+from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import StorePort, count_bits, index_bits
 from ohmloom_hdl.link.cobs import CobsDecoder, CobsEncoder
 from ohmloom_hdl.link.crc import Crc16
 
 OVERHEAD = 4  # type, sequence number and CRC
 
-# Words of an entry of the queue.
-HEAD = 0  # type, sequence number
-LENGTH = 1  # of the payload; BAD is set for a bad frame, of which nothing else is meant
-BAD = 15
-VALUE = 2, 3  # the payload's first four bytes
+# Bytes of an entry of the queue.
+TYPE, SEQUENCE = 0, 1
+LENGTH = 2, 3  # of the payload; in the upper byte BAD is set for a bad frame, of which nothing else is meant
+BAD = 7
+VALUE = 4, 5, 6, 7  # the payload's first bytes
+ENTRY = 8
 
 
 class QueuePort(wiring.Signature):
     """Frames that came, in order.
 
-    Word `word` of the oldest one's entry is in `entry` a cycle later, while `waiting`; `pop` ends the entry. A good frame's
+    Byte `index` of the oldest one's entry is in `entry` a cycle later, while `waiting`; `pop` ends the entry. A good frame's
     payload is in request slot `slot`, which `free` gives back.
     """
 
@@ -30,8 +32,8 @@ class QueuePort(wiring.Signature):
         super().__init__(
             {
                 "waiting": Out(1),
-                "word": In(2),
-                "entry": Out(16),
+                "index": In(index_bits(ENTRY)),
+                "entry": Out(8),
                 "slot": Out(index_bits(MemoryMap(spec).slots)),
                 "pop": In(1),
                 "free": In(1),
@@ -42,19 +44,19 @@ class QueuePort(wiring.Signature):
 class ReplyPort(wiring.Signature):
     """Frames to send.
 
-    `load` names the answer slot whose first `length` bytes end the next frame's payload. What comes before them goes
-    through `head`: type, sequence number and whatever the payload has from elsewhere; `finish` ends that. The frame is then
-    `busy` until it is encoded, and its slot `busy_slot` may not change.
+    `head` takes type, sequence number and what the payload has from elsewhere; `finish` ends that, and the first `length`
+    bytes of answer slot `slot` end the payload. The length is given before, by bytes, with strobes of `load`. The frame is
+    then `busy` until it is encoded, and its slot `busy_slot` may not change.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
         slot = index_bits(MemoryMap(spec).slots)
         super().__init__(
             {
-                "load": Out(1),
-                "slot": Out(slot),
-                "length": Out(count_bits(spec.link.payload_bytes)),
                 "head": Out(stream.Signature(8)),
+                "length": Out(8),
+                "load": Out(2),
+                "slot": Out(slot),
                 "finish": Out(1),
                 "busy": In(1),
                 "busy_slot": In(slot),
@@ -88,8 +90,7 @@ class FrameReceiver(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        m.submodules.entries = entries = memory.Memory(shape=16, depth=4 * self._entries, init=[])
-        write, read = entries.write_port(granularity=8), entries.read_port()
+        m.submodules.entries = entries = BlockRam(shape=8, depth=ENTRY * self._entries)
         m.submodules.cobs = cobs = CobsDecoder()
         m.submodules.crc = crc = Crc16()
 
@@ -102,8 +103,8 @@ class FrameReceiver(wiring.Component):
             slot_free.eq(slot_in != slot_out ^ self._slots),
             self.queue.waiting.eq(entry_in != entry_out),
             self.queue.slot.eq(slot_out[:-1]),
-            read.addr.eq(Cat(self.queue.word, entry_out[:-1])),
-            self.queue.entry.eq(read.data),
+            self.queue.entry.eq(entries.data_r),
+            entries.address_r.eq(Cat(self.queue.index, entry_out[:-1])),
         ]
         m.d.sync += [entry_out.eq(entry_out + self.queue.pop), slot_out.eq(slot_out + self.queue.free)]
 
@@ -111,61 +112,55 @@ class FrameReceiver(wiring.Component):
         # two more have come.
         last, before = Signal(8), Signal(8)
         count = Signal(signed(count_bits(self._longest) + 1), init=-OVERHEAD)  # payload bytes, if the frame ended here
-        refused = Signal()  # no room for this frame, or it was too long
+        in_payload, in_head = ~count[-1], count[-1] & count[1]
+        refused = Signal()  # no room for this frame
         skipping = Signal()  # to the end of a frame that is already in the queue
-        good = Signal()
+        pending, second, good = Signal(), Signal(), Signal()
         m.d.comb += [
-            good.eq(cobs.is_end & cobs.whole & ~count[-1] & (crc.value == Cat(before, last)) & slot_free & ~refused),
+            good.eq(cobs.is_end & cobs.whole & in_payload & (crc.value == Cat(before, last)) & slot_free & ~refused),
             cobs.data.eq(self.data),
             crc.data.eq(before),
             self.store.address.eq(Cat(count[1:][: index_bits(self._slot_words)], slot_in[:-1])),
             self.store.data_w.eq(before.replicate(2)),
             self.store.write.eq(Cat(~count[0], count[0])),
+            entries.address_w.eq(Cat(count[0], in_payload & count[1], in_payload, entry_in[:-1])),
+            entries.data_w.eq(before),
         ]
 
-        pending, put = Signal(), Signal()
         with m.If(self.valid):
             m.d.sync += pending.eq(1)
         with m.Elif(cobs.take):
             m.d.sync += pending.eq(0)
 
-        with m.If(pending & cobs.is_end):
-            m.d.comb += [cobs.take.eq(1), crc.clear.eq(1), put.eq(~skipping)]
-            m.d.sync += [count.eq(count.init), refused.eq(0), skipping.eq(0)]
-        with m.Elif(pending & cobs.is_body & ~skipping):
-            used = Signal()
+        with m.If(pending & ~skipping & (cobs.is_end | (cobs.is_body & (count == self._longest)))):
+            length = Cat(count[:-1], Const(0, 15 - len(count[:-1])), ~good)
             m.d.comb += [
-                used.eq(~count[-1] | count[1]),  # from count -2 on
-                self.store.valid.eq(~count[-1] & room & slot_free & ~refused & (count != self._longest)),
-                cobs.take.eq(~self.store.valid | self.store.ready),
+                cobs.take.eq(second),
+                entries.address_w.eq(Cat(second, Const(LENGTH[0] >> 1, 2), entry_in[:-1])),
+                entries.data_w.eq(Mux(second, length[8:], length[:8])),
+                entries.write.eq(room),
+                self.forgotten.eq(second & ~room),
             ]
-            with m.If(count == self._longest):
-                m.d.comb += put.eq(1)
-                m.d.sync += skipping.eq(1)
-            with m.Elif(cobs.take):
-                m.d.comb += crc.update.eq(used)
+            m.d.sync += second.eq(~second)
+            with m.If(second):
+                m.d.sync += [entry_in.eq(entry_in + room), slot_in.eq(slot_in + (good & room)), skipping.eq(1)]
+        with m.Elif(pending & ~skipping & cobs.is_body):
+            m.d.comb += [
+                self.store.valid.eq(in_payload & room & slot_free & ~refused),
+                cobs.take.eq(~self.store.valid | self.store.ready),
+                crc.update.eq(cobs.take & (in_payload | in_head)),
+                entries.write.eq(crc.update & room & (in_head | (count[2:] == 0))),
+            ]
+            with m.If(cobs.take):
                 m.d.sync += [before.eq(last), last.eq(cobs.body), count.eq(count + 1)]
-                with m.If(used & ~(room & slot_free)):
-                    m.d.sync += refused.eq(1)
-                with m.If(used & room & (count < 2 * len(VALUE))):
-                    m.d.comb += write.en.eq(self.store.write)
+            with m.If(crc.update & ~(room & slot_free)):
+                m.d.sync += refused.eq(1)
         with m.Else():
             m.d.comb += cobs.take.eq(pending)
 
-        m.d.comb += [
-            write.addr.eq(Cat(Mux(count[-1], HEAD, Cat(count[1], 1)), entry_in[:-1])),
-            write.data.eq(before.replicate(2)),
-        ]
-        with m.If(put):
-            m.d.comb += [
-                write.addr.eq(Cat(Const(LENGTH, 2), entry_in[:-1])),
-                write.data.eq(Cat(count[:-1], 0)),
-                write.data[BAD].eq(~good),
-                write.en.eq(room.replicate(2)),
-                self.forgotten.eq(~room),
-            ]
-            with m.If(room):
-                m.d.sync += [entry_in.eq(entry_in + 1), slot_in.eq(slot_in + good)]
+        with m.If(cobs.take & cobs.is_end):
+            m.d.comb += crc.clear.eq(1)
+            m.d.sync += [count.eq(count.init), refused.eq(0), skipping.eq(0)]
         return m
 
 
@@ -174,6 +169,7 @@ class FrameSender(wiring.Component):
 
     def __init__(self, spec: ChipSpec) -> None:
         self._slots, self._slot_words = MemoryMap(spec).slots, MemoryMap(spec).slot_bytes // 2
+        self._length = count_bits(spec.link.payload_bytes)
         super().__init__(
             {
                 "replies": In(ReplyPort(spec)),
@@ -190,26 +186,29 @@ class FrameSender(wiring.Component):
         wiring.connect(m, wiring.flipped(self.line), cobs.line)
         replies, content = self.replies, cobs.content
 
-        left = Signal.like(replies.length)
+        left = Signal(self._length)
         offset = Signal(range(2 * self._slot_words))
-        slots_bits = (self._slots - 1).bit_length()
+        slot_bits = (self._slots - 1).bit_length()
         m.d.comb += [
+            replies.busy.eq(1),
+            self.empty.eq(cobs.empty),
             crc.data.eq(content.payload.byte),
-            self.store.address.eq(Cat(offset[1:], replies.busy_slot[:slots_bits], 1)),
+            self.store.address.eq(Cat(offset[1:], replies.busy_slot[:slot_bits], 1)),
         ]
-        m.d.comb += replies.busy.eq(1)
         with m.FSM():
             with m.State("HEAD"):
                 m.d.comb += [
                     replies.busy.eq(0),
-                    self.empty.eq(cobs.empty),
                     content.valid.eq(replies.head.valid),
                     content.payload.byte.eq(replies.head.payload),
                     replies.head.ready.eq(content.ready),
                     crc.update.eq(content.valid & content.ready),
                 ]
-                with m.If(replies.load):
-                    m.d.sync += [left.eq(replies.length), replies.busy_slot.eq(replies.slot), offset.eq(0)]
+                m.d.sync += [offset.eq(0), replies.busy_slot.eq(replies.slot)]
+                with m.If(replies.load[0]):
+                    m.d.sync += left[:8].eq(replies.length)
+                with m.If(replies.load[1]):
+                    m.d.sync += left[8:].eq(replies.length)
                 with m.If(replies.finish):
                     m.next = "READ"
             with m.State("READ"):

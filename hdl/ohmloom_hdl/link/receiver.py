@@ -8,7 +8,8 @@ from ohmloom.spec import ChipSpec
 from ohmloom_hdl.interfaces import RequestPort, StorePort
 from ohmloom_hdl.link.dispatcher import Dispatcher
 from ohmloom_hdl.link.frames import FrameReceiver, FrameSender
-from ohmloom_hdl.link.uart import UartReceiver, UartTransmitter
+from ohmloom_hdl.link.rules import Rules
+from ohmloom_hdl.link.uart import UartReceiver, UartTransmitter, step_of
 
 
 class Link(wiring.Component):
@@ -25,6 +26,7 @@ class Link(wiring.Component):
     """
 
     def __init__(self, spec: ChipSpec, emulated: bool = False) -> None:
+        step_of(spec.link.baud_max, spec.controller.clock_hz)  # raises ValueError for a clock that is too slow
         self._spec, self._emulated = spec, emulated
         super().__init__(
             {
@@ -41,12 +43,12 @@ class Link(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        clock_hz, baud_max = self._spec.controller.clock_hz, self._spec.link.baud_max
-        m.submodules.uart_rx = uart_rx = UartReceiver(clock_hz, baud_max)
-        m.submodules.uart_tx = uart_tx = UartTransmitter(clock_hz, baud_max)
+        rules = Rules(self._spec, self._emulated)
+        m.submodules.uart_rx = uart_rx = UartReceiver()
+        m.submodules.uart_tx = uart_tx = UartTransmitter()
         m.submodules.receiver = receiver = FrameReceiver(self._spec)
         m.submodules.sender = sender = FrameSender(self._spec)
-        m.submodules.dispatcher = dispatcher = Dispatcher(self._spec, self._emulated)
+        m.submodules.dispatcher = dispatcher = Dispatcher(self._spec, rules.program, rules.notes)
         wiring.connect(m, dispatcher.queue, receiver.queue)
         wiring.connect(m, dispatcher.replies, sender.replies)
         wiring.connect(m, wiring.flipped(self.requests), dispatcher.requests)
