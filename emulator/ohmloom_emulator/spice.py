@@ -71,7 +71,9 @@ def _state(path: Path, chip: str | None, tile: int) -> _Array:
     if not 0 <= tile < spec.tiles:
         raise ArgumentError(f"tile: {tile} is not within 0..{spec.tiles - 1}")
     if meta.get("digest") != spec.digest:
-        raise StateError(f"state {path}: belongs to another chip than this {spec.name!r}; give the TOML file of its own")
+        raise StateError(
+            f"state {path}: belongs to another chip than this {spec.name!r}; give the TOML file of its own"
+        )
     found = Board(name, state=path).fabric.tiles[tile]  # a board that nobody saves
     return _Array(spec, found.lines, found.straight, found.seen(slice(None)))
 

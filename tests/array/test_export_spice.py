@@ -107,7 +107,9 @@ def test_a_write_pulse_on_a_passive_array(tmp_path: Path, ngspice: NgSpice, puls
 def ngspice_all(run: NgSpice, text: str, source: str) -> list[float]:
     """Currents of sources, by making ngspice print them as if they were senses."""
     lines = [line for line in text.splitlines() if not line.startswith("print i(vsense")]
-    renamed = "\n".join(lines).replace("Vsense", "Vother").replace(source.capitalize(), "Vsense").replace(source, "vsense")
+    renamed = (
+        "\n".join(lines).replace("Vsense", "Vother").replace(source.capitalize(), "Vsense").replace(source, "vsense")
+    )
     return [float(x) for x in run(renamed)]
 
 
@@ -155,7 +157,11 @@ def test_the_command(
     for bad, code, text in (
         ((array,), 1, "conductances alone do not tell their chip"),
         ((tmp_path / "absent.state",), 1, "there is no such file"),
-        ((array, "--chip", "bench-8x16", "--volts", "1", "--pulse", "1", "-c", "1"), 2, "one of --volts, --drive and --pulse"),
+        (
+            (array, "--chip", "bench-8x16", "--volts", "1", "--pulse", "1", "-c", "1"),
+            2,
+            "one of --volts, --drive and --pulse",
+        ),
         ((array, "--chip", "bench-8x16", "--pulse", "1"), 2, "--pulse and --column go together"),
     ):
         assert command(monkeypatch, *bad) == code

@@ -33,7 +33,9 @@ class Population:
         """RESET and SET trains in turn, each of one amplitude and width."""
         rng = np.random.default_rng(seed)
         state = np.full(devices, self.start)
-        scale, *thresholds = (np.exp(sigma * rng.standard_normal(devices)) for sigma in (self.scale, *2 * (self.threshold,)))
+        scale, *thresholds = (
+            np.exp(sigma * rng.standard_normal(devices)) for sigma in (self.scale, *2 * (self.threshold,))
+        )
         result = Measured(self.siemens(state) * scale)
         for _ in range(rounds):
             for sign, (low, high), threshold in ((-1, self.reset_v, thresholds[0]), (1, self.set_v, thresholds[1])):
@@ -60,7 +62,9 @@ class Measured:
             lines.append(f"d{device},0,,,{1 / first}")
             for index, (volts, width_s, reads) in enumerate(self.pulses, start=1):
                 pulses = [f"{volts[device]},{width_s[device]}", *[","] * (len(reads) - 1)]  # then it is only read again
-                lines += [f"d{device},{index},{pulse},{1 / g}" for pulse, g in zip(pulses, reads[:, device], strict=True)]
+                lines += [
+                    f"d{device},{index},{pulse},{1 / g}" for pulse, g in zip(pulses, reads[:, device], strict=True)
+                ]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path
 
@@ -68,7 +72,9 @@ class Measured:
     def steps(self) -> list[tuple[Floats, Floats, Floats, Floats]]:
         """volts, width_s, measured before and after, (devices,) each."""
         means = [self.first, *(reads.mean(axis=0) for _, _, reads in self.pulses)]
-        return [(v, w, before, after) for (v, w, _), before, after in zip(self.pulses, means[:-1], means[1:], strict=True)]
+        return [
+            (v, w, before, after) for (v, w, _), before, after in zip(self.pulses, means[:-1], means[1:], strict=True)
+        ]
 
 
 R_ON, R_OFF, K, ALPHA, V_ON, V_OFF = 12e3, 3e5, 1e6, 3.0, 0.4, 0.5  # K in nm/s, w from 0 (on) to 3 nm

@@ -30,7 +30,9 @@ def test_from_measurements_to_a_chip_that_runs(
     csv = vteam.measure(2, 6, rounds=2).write(tmp_path / "lab.csv")
     fixes = [word for name in KNOWN for word in ("--fix", name)]
     files = ("--output", "mine.toml", "--json", "fit.json", "--plot", "fit.svg")
-    assert ohmloom_command(monkeypatch, "fit-device", csv, "--model", "vteam", "--chip", "bench-8x16", *fixes, *files) == 0
+    assert (
+        ohmloom_command(monkeypatch, "fit-device", csv, "--model", "vteam", "--chip", "bench-8x16", *fixes, *files) == 0
+    )
     shown = capsys.readouterr().out
     report = json.loads(Path("fit.json").read_text("utf-8"))
     held = report["held_out"]

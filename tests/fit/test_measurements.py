@@ -57,7 +57,8 @@ def test_currents_are_brought_to_low_voltage_by_the_i_v_curve(tmp_path: Path) ->
     for index, g in enumerate((10e-6, 40e-6, 20e-6)):
         rows.append(f"x,{index},{1.0 if index else ''},{1e-6 if index else ''},{1 / (g * np.sinh(0.3) / 0.3)},")
         rows += [
-            f"x,{index},{v},,,{g * np.sinh(1.5 * v) / 1.5 * (1 + 1e-3 * rng.standard_normal())}" for v in (0.4, -0.8, 1.0)
+            f"x,{index},{v},,,{g * np.sinh(1.5 * v) / 1.5 * (1 + 1e-3 * rng.standard_normal())}"
+            for v in (0.4, -0.8, 1.0)
         ]
     data = read_measurements(written(tmp_path, f"{HEADER},current_a\n" + "\n".join(rows) + "\n"))
     family = family_of("statistical", load_chip("bench-8x16"))
@@ -72,7 +73,9 @@ def test_read_noise_is_that_of_repeated_reads(tmp_path: Path) -> None:
     for device in range(60):
         g = 40e-6 * (1 + 0.03 * rng.standard_normal(4))
         rows += [f"{device},0,,,{1 / x}" for x in g[:3]] + [f"{device},1,1,1e-6,{1 / g[3]}"]
-    trains = trains_of(read_measurements(written(tmp_path, "\n".join([HEADER, *rows]))), 0.2, lambda v, k: np.ones_like(v))
+    trains = trains_of(
+        read_measurements(written(tmp_path, "\n".join([HEADER, *rows]))), 0.2, lambda v, k: np.ones_like(v)
+    )
     assert read_noise(family_of("statistical", None), trains) == pytest.approx(0.03, rel=0.15)
     few = trains_of(
         read_measurements(written(tmp_path, "\n".join([HEADER, *rows[:8]]))), 0.2, lambda v, k: np.ones_like(v)

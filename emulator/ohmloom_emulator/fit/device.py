@@ -78,9 +78,11 @@ def fit_device(
     """
     if model not in model_names():
         raise ArgumentError(f"model: {model!r} is none of {', '.join(model_names())}")
-    spec, data = load_chip(chip), read_measurements(path)
-    family, kept = _prepared(family_of(model, spec), data, spec, fixed or {})
-    family, kept = _with_bend(path, family, data, spec, kept)
+    spec, data, fixed = load_chip(chip), read_measurements(path), dict(fixed or {})
+    kept: dict[str, str] = {}
+    family = _prepared(family_of(model, spec), data, fixed)
+    if family.iv is not None and family.iv not in fixed:
+        family = _with_bend(path, family, data, spec, kept)
     trains = trains_of(data, spec.limits.read_v, chord_factor(family.base))
     trains, stuck = _without_stuck(family, trains)
     noise = read_noise(family, trains)
@@ -88,7 +90,7 @@ def fit_device(
         kept["read_noise"] = "too few reads were repeated"
     else:
         family = replace(family, base=family.with_values({"read_noise": noise}))
-    names = _needed(path, family, trains, kept, fixed or {})
+    names = _needed(path, family, trains, kept, fixed)
     if not any(p.name in names and "gates" in p.needs for p in family.parameters):
         open_gate = replace(trains.pulses, gate_v=np.full(len(trains.pulses), np.nan))
         trains = replace(trains, pulses=open_gate)
@@ -100,24 +102,21 @@ def fit_device(
         "file": path.name, "model": model, "devices": len(trains.names), "pulses": len(trains.pulses),
         "stuck_devices": list(stuck),
         "parameters": {p.name: _entry(p, solution) for p in family.parameters if p.name in solution.values},
-        "found": _found(family, cell, solution, kept),
-        "kept": kept, "fixed": dict(fixed or {}), "misfit": solution.fitted.misfit,
+        "found": _found(family, cell, solution, kept, fixed),
+        "kept": kept, "fixed": fixed, "misfit": solution.fitted.misfit,
         "held_out": judged.summary(), "notes": notes,
     }  # fmt: skip
     return DeviceFit(text, report, judged, _pictured(solution, trains))
 
 
-def _prepared(
-    family: Family, data: Measurements, spec: ChipSpec, fixed: Mapping[str, float]
-) -> tuple[Family, dict[str, str]]:
-    """The family with what is known, and the empty list of what is kept."""
+def _prepared(family: Family, data: Measurements, fixed: Mapping[str, float]) -> Family:
+    """The family with what is known. Raises ArgumentError for a parameter that it does not have or allow."""
     if family.model == "statistical":
         # Cells are virgin below `formed_siemens`: these are not, however low they go.
-        lowest = np.nanmin(np.where(np.isnan(data.current_a), data.siemens, data.current_a / data.volts))
+        lowest = float(np.nanmin(np.where(np.isnan(data.current_a), data.siemens, data.current_a / data.volts)))
         share = min(1.0, 0.3 * lowest / family.get("formed_siemens"))
-        virgin = tuple(share * family.get(f"virgin_siemens.{k}") for k in (0, 1))
-        base = replace(family.base, formed_siemens=share * family.get("formed_siemens"), virgin_siemens=virgin)  # type: ignore[type-var]
-        family = replace(family, base=base)
+        names = ("formed_siemens", "virgin_siemens.0", "virgin_siemens.1")
+        family = replace(family, base=family.with_values({name: share * family.get(name) for name in names}))
     for name in fixed:
         try:
             family.get(name)
@@ -125,23 +124,22 @@ def _prepared(
             known = ", ".join(p.name for p in family.parameters)
             raise ArgumentError(f"fixed: {family.model} has no parameter {name!r}; fitted are {known}") from None
     try:
-        return replace(family, base=family.with_values(fixed)), {}
+        return replace(family, base=family.with_values(fixed))
     except ValueError as error:
         raise ArgumentError(f"fixed: {error}") from None
 
 
-def _with_bend(
-    path: Path, family: Family, data: Measurements, spec: ChipSpec, kept: dict[str, str]
-) -> tuple[Family, dict[str, str]]:
+def _with_bend(path: Path, family: Family, data: Measurements, spec: ChipSpec, kept: dict[str, str]) -> Family:
+    """The family with the I-V curve of the data. Raises UndeterminedError where they need one that they do not show."""
+    assert family.iv is not None
     value = bend(family, data, spec.limits.read_v)
-    if value is not None and family.iv is not None:
-        return replace(family, base=family.with_values({family.iv: value})), kept
+    if value is not None:
+        return replace(family, base=family.with_values({family.iv: value}))
     reason = "reads of one state at two voltages, a factor of 1.5 or more apart"
-    if family.iv is not None:
-        if needs_bend(data, spec.limits.read_v):
-            raise UndeterminedError(path, family.model, {family.iv: reason})
-        kept[family.iv] = f"there are no {reason}"
-    return family, kept
+    if needs_bend(data, spec.limits.read_v):
+        raise UndeterminedError(path, family.model, {family.iv: reason})
+    kept[family.iv] = f"there are no {reason}"
+    return family
 
 
 def _without_stuck(family: Family, trains: Trains) -> tuple[Trains, tuple[str, ...]]:
@@ -215,9 +213,7 @@ def _determined(
         names = tuple(name for name in names if name not in loose)
 
 
-def _finished(
-    family: Family, solution: Solution, trains: Trains, stuck: tuple[str, ...], kept: dict[str, str]
-) -> Any:
+def _finished(family: Family, solution: Solution, trains: Trains, stuck: tuple[str, ...], kept: dict[str, str]) -> Any:
     """The cell with spreads and noises, too."""
     values: dict[str, float] = {family.cycle: solution.fitted.cycle}
     if len(trains.names) >= MIN_DEVICES:
@@ -238,10 +234,12 @@ def _entry(parameter: Parameter, solution: Solution) -> dict[str, float]:
     return {"value": value, "standard_error": abs(value) * error if parameter.log else error}
 
 
-def _found(family: Family, cell: Any, solution: Solution, kept: Mapping[str, str]) -> dict[str, float]:
+def _found(
+    family: Family, cell: Any, solution: Solution, kept: Mapping[str, str], fixed: Mapping[str, float]
+) -> dict[str, float]:
     """What is estimated beside the parameters."""
     names = [s.parameter for s in family.spreads] + [family.cycle, "read_noise", "stuck_fraction"]
-    names += [family.iv] if family.iv is not None else []
+    names += [family.iv] if family.iv is not None and family.iv not in fixed else []
     return {name: family.get(name, cell) for name in names if name not in kept and name not in solution.values}
 
 

@@ -36,7 +36,9 @@ class Parameter:
     optional: bool = False  # kept at its default, with a note, where the data lack what it needs
     limit: str = ""  # "low" or "high": end of the range of conductance that it sets
     outward: int = 1  # which way it moves when the range widens
-    largest_error: float = 0.4  # standard error, of the logarithm or in volts, beyond which the data do not determine it
+    largest_error: float = (
+        0.4  # standard error, of the logarithm or in volts, beyond which the data do not determine it
+    )
 
     def to_fit(self, value: float) -> float:
         return float(np.log(abs(value))) if self.log else value
@@ -122,13 +124,15 @@ def model_names() -> tuple[str, ...]:
 def family_of(model: str, spec: ChipSpec | None) -> Family:
     """The family of a model's name, with the read voltage of a chip. The name is one of `model_names()`."""
     if model == "statistical":
-        return Family(model, Statistical(), _STATISTICAL, _STATISTICAL_SPREADS, "cycle_v", "sinh_per_v", statistical_starts)
+        return Family(
+            model, Statistical(), _STATISTICAL, _STATISTICAL_SPREADS, "cycle_v", "sinh_per_v", statistical_starts
+        )
     physics: Any = COMPACT_MODELS[model]
     if spec is not None:
         physics = replace(physics, read_v=spec.limits.read_v)
     base = CompactArrayCell(physics, 40e-6 if spec is None else spec.cell.g_max_siemens)
     parameters, iv = _COMPACT[model]
-    return Family(model, base, parameters, _COMPACT_SPREADS, "cycle_noise", iv, compact_starts)
+    return Family(model, base, parameters + _GATE, _COMPACT_SPREADS, "cycle_noise", iv, compact_starts)
 
 
 _SOFTER, _HARDER = "pulses of several amplitudes", "pulses hard enough that the conductance stops to"
@@ -179,6 +183,10 @@ _STANFORD = (
     *_pair("beta_{}", ("set", "reset"), "pulses at several conductances", largest_error=1.5),
     Parameter("activation_ev", NEEDS["temperatures"], ("temperatures",), optional=True),
 )
+_GATE = (
+    Parameter("gate_threshold_v", NEEDS["gates"], ("gates",), log=False, optional=True),
+    Parameter("gate_a_per_v2", NEEDS["gates"], ("gates",), optional=True),
+)
 _COMPACT: Mapping[str, tuple[tuple[Parameter, ...], str | None]] = {
     "vteam": (
         (
@@ -223,7 +231,11 @@ def statistical_starts(family: Family, trains: Trains) -> list[dict[str, float]]
     top, bottom = np.percentile(pulses.siemens, (98, 2))
     result = []
     for decade_v in (0.05, 0.1, 0.2, 0.4):
-        values = {"time_decade_v": decade_v, "max_siemens": top, "min_siemens": max(bottom, family.get("formed_siemens"))}
+        values = {
+            "time_decade_v": decade_v,
+            "max_siemens": top,
+            "min_siemens": max(bottom, family.get("formed_siemens")),
+        }
         for direction, sign in (("set", 1.0), ("reset", -1.0)):
             moved = (sign * (pulses.siemens - before) > 0.05 * (top - bottom)) & (sign * pulses.volts > 0)
             volts = np.abs(pulses.volts) + decade_v * np.log10(np.maximum(pulses.width_s, 1e-12) / 1e-6)

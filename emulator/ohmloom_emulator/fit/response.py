@@ -155,12 +155,16 @@ class Problem:
     def by_parameters(self, theta: FloatArray, offsets: FloatArray) -> FloatArray:
         """(pulses, parameters)."""
         steps = _STEP * np.eye(len(theta))
-        return _slopes([(self.predict(theta + s, offsets), self.predict(theta - s, offsets)) for s in steps], self.pulses)
+        return _slopes(
+            [(self.predict(theta + s, offsets), self.predict(theta - s, offsets)) for s in steps], self.pulses
+        )
 
     def by_offsets(self, theta: FloatArray, offsets: FloatArray) -> FloatArray:
         """(pulses, spreads): each device's offset moves only its own pulses, so one evaluation serves all devices."""
         steps = _STEP * np.eye(offsets.shape[1])
-        return _slopes([(self.predict(theta, offsets + s), self.predict(theta, offsets - s)) for s in steps], self.pulses)
+        return _slopes(
+            [(self.predict(theta, offsets + s), self.predict(theta, offsets - s)) for s in steps], self.pulses
+        )
 
 
 def _slopes(both_sides: list[tuple[FloatArray, FloatArray]], pulses: Pulses) -> FloatArray:

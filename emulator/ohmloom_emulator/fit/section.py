@@ -36,7 +36,9 @@ def spec_text(family: Family, cell: Any, chip: str, name: str, source: Path) -> 
     if g_max > (readable := _readable(spec)):
         notes.append(f"the chip verifies up to {readable:.3g} S: choose smaller afe.tia_ohm")
     if g_min < FORMED_SIEMENS:
-        notes.append(f"the controller takes cells below {FORMED_SIEMENS:.3g} S for unformed: choose a higher g_min_siemens")
+        notes.append(
+            f"the controller takes cells below {FORMED_SIEMENS:.3g} S for unformed: choose a higher g_min_siemens"
+        )
     values = family.section(cell)
     if isinstance(cell, CompactArrayCell) and "read_noise" in values:  # there it counts at g_max_siemens
         values["read_noise"] *= (cell.noise_max_siemens / g_max) ** (1.0 - cell.read_noise_exponent)

@@ -86,7 +86,9 @@ def best_start(family: Family, names: tuple[str, ...], trains: Trains, progress:
             best = found.cost, found.x
     progress("starts", len(starts), len(starts))
     if best is None:
-        raise ValueError("the model allows none of the starting values; are the measurements in ohm, volts and seconds?")
+        raise ValueError(
+            "the model allows none of the starting values; are the measurements in ohm, volts and seconds?"
+        )
     return problem.values(best[1])
 
 
@@ -96,8 +98,12 @@ def widened(family: Family, values: dict[str, float], trains: Trains) -> dict[st
     for _ in range(50):
         cell = family.with_values(values)
         low, high = (float(x) for x in cell.limits_siemens(family.mean_devices(cell, 1)[0]))
-        moves = {p.name: 0.1 * p.outward for p in family.parameters if p.name in values and
-                 ((p.limit == "low" and low > 0.9 * lowest) or (p.limit == "high" and high < 1.1 * highest))}
+        moves = {
+            p.name: 0.1 * p.outward
+            for p in family.parameters
+            if p.name in values
+            and ((p.limit == "low" and low > 0.9 * lowest) or (p.limit == "high" and high < 1.1 * highest))
+        }
         if not moves:
             break
         values = values | {name: values[name] * float(np.exp(move)) for name, move in moves.items()}
@@ -240,9 +246,7 @@ class _Normal:
         moves: FloatArray = np.einsum("dkl,dl->dk", inverses, self.rights - np.einsum("dpk,p->dk", self.mixed, move))
         return move, moves
 
-    def polished(
-        self, problem: Problem, theta: FloatArray, offsets: FloatArray, deviation: FloatArray
-    ) -> FloatArray:
+    def polished(self, problem: Problem, theta: FloatArray, offsets: FloatArray, deviation: FloatArray) -> FloatArray:
         """Parameters after line searches along the principal axes of the information (Powell), offsets fixed.
 
         They follow valleys that are bent, or rough with the limits of single pulses, where Gauss-Newton steps get stuck.

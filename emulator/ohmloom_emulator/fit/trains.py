@@ -50,7 +50,9 @@ class Trains:
     @property
     def before_siemens(self) -> FloatArray:
         """What was measured before each pulse."""
-        return np.where(self.pulses.position == 0, self.first_siemens[self.pulses.device], np.roll(self.pulses.siemens, 1))
+        return np.where(
+            self.pulses.position == 0, self.first_siemens[self.pulses.device], np.roll(self.pulses.siemens, 1)
+        )
 
     @property
     def lengths(self) -> NDArray[np.int64]:

@@ -76,9 +76,7 @@ def fit_device(
     if plot is not None:
         from ohmloom.cli.fit_picture import write_plot  # before the work, so that a missing library is known at once
     with progress_bar() as progress:
-        fit = tool("fit-device")(
-            measurements, model, chip, name=output.stem, fixed=_fixed(fix), progress=progress
-        )
+        fit = tool("fit-device")(measurements, model, chip, name=output.stem, fixed=_fixed(fix), progress=progress)
     output.write_text(fit.spec, encoding="utf-8")
     if json is not None:
         json.write_text(to_json(fit.report) + "\n", encoding="utf-8")

@@ -38,12 +38,15 @@ def export_spice(
     ] = None,
     drive: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", callback=array_ending, help="Or one voltage for each of these rows: .npy or .csv."),
+        typer.Option(
+            metavar="FILE", callback=array_ending, help="Or one voltage for each of these rows: .npy or .csv."
+        ),
     ] = None,
     pulse: Annotated[
         float | None,
         typer.Option(
-            metavar="VOLTS", help="Or a write pulse on --column of --row of a passive array: positive SETs, negative RESETs."
+            metavar="VOLTS",
+            help="Or a write pulse on --column of --row of a passive array: positive SETs, negative RESETs.",
         ),
     ] = None,
     column: Annotated[
@@ -51,7 +54,9 @@ def export_spice(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", callback=existing_folder, help="Write here; stdout if not given."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", callback=existing_folder, help="Write here; stdout if not given."
+        ),
     ] = None,
 ) -> None:
     """Write a tile's cells, wires and drives as a netlist; `ngspice -b FILE` prints the column currents in order."""
