@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from ohmloom.cli import catalogue, cells, connection, devices, explain, retention, serve, spice, upkeep, vectors
+from ohmloom.cli import (
+    catalogue,
+    cells,
+    compare,
+    connection,
+    devices,
+    explain,
+    retention,
+    serve,
+    spice,
+    upkeep,
+    vectors,
+)
 from ohmloom.demos.cli import app as demos
 from ohmloom.errors import Error
 
@@ -45,7 +57,7 @@ def _common(
     connection.line.spec, connection.line.baud = spec, baud
 
 
-for group in (catalogue, cells, retention, vectors, explain, devices, spice, upkeep, serve):
+for group in (catalogue, cells, retention, vectors, explain, compare, devices, spice, upkeep, serve):
     group.register(app)
 app.add_typer(demos, name="demo")
 
