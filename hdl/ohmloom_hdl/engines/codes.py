@@ -17,11 +17,13 @@ class Unpacker(wiring.Component):
     """Takes codes out of words.
 
     `start` begins with the next word, or with its upper byte when `odd` is set. A word is taken together with the last code that
-    needs no later one, so up to three codes may come of two words, and no word is taken ahead of its codes.
+    needs no later one, so up to three codes may come of two words, and no word is taken ahead of its codes. `wanted`: the next code
+    does not come without another word.
     """
 
     start: In(1)
     odd: In(1)
+    wanted: Out(1)
     words: In(stream.Signature(WORD))
     codes: Out(stream.Signature(signed(CODE)))
 
@@ -38,6 +40,7 @@ class Unpacker(wiring.Component):
                 with m.Case(nibbles):
                     m.d.comb += self.codes.payload.eq(Cat(rest[CODE - 4 * nibbles :], word)[:CODE].as_signed())
         m.d.comb += [
+            self.wanted.eq(~full),
             self.codes.valid.eq((self.words.valid | full) & ~skip),
             self.words.ready.eq((self.codes.ready | skip) & ~full),
         ]
