@@ -70,7 +70,7 @@ def held_out(family: Family, trains: Trains, solution: Solution, progress: Progr
         test = only_devices(trains, chosen)
         fitted = found.unseen(len(test.names)) if by_device else found.fitted
         spreads = found.spreads if by_device else np.zeros_like(found.spreads)
-        columns = _predicted(fitted, spreads, test, judged)
+        columns = _predicted(fitted, spreads, len(seen.names), test, judged)
         parts.append((*columns, np.flatnonzero(chosen)[test.pulses.device[judged]], test.pulses.position[judged]))
     progress("held out", len(folds), len(folds))
     arrays = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
@@ -89,16 +89,19 @@ def _device_folds(trains: Trains) -> Iterator[_Fold]:
 
 def _end_folds(trains: Trains) -> Iterator[_Fold]:
     everything = np.ones(len(trains.names), dtype=np.bool_)
-    kept = np.maximum(np.ceil((1 - _TAIL) * trains.lengths).astype(np.int64), 1)
+    kept = np.clip(np.ceil((1 - _TAIL) * trains.lengths).astype(np.int64), 1, np.maximum(trains.lengths - 1, 1))
     judged = trains.pulses.position >= kept[trains.pulses.device]
     if judged.any():
         yield only_devices(trains, everything, kept), everything, judged
 
 
 def _predicted(
-    fitted: Fitted, spreads: FloatArray, trains: Trains, judged: NDArray[np.bool_]
+    fitted: Fitted, spreads: FloatArray, seen: int, trains: Trains, judged: NDArray[np.bool_]
 ) -> tuple[FloatArray, ...]:
-    """before, measured, next pulse, low, high, following of the judged pulses."""
+    """before, measured, next pulse, low, high, following of the judged pulses.
+
+    seen: devices that mean and spreads were estimated from. That these are uncertain, too, makes it Student's t.
+    """
     pulses, before = trains.pulses, trains.before_siemens
     reads = np.where(pulses.position == 0, trains.first_reads[pulses.device], np.roll(pulses.reads, 1))
     cell, rng = fitted.cell, np.random.default_rng(1)
@@ -109,7 +112,8 @@ def _predicted(
 
     draws = np.empty((_DRAWS, len(pulses)))
     for draw in draws:
-        offsets = fitted.offsets[pulses.device] + spreads * rng.standard_normal((len(pulses), len(spreads)))
+        uncertain = np.sqrt((1 + 1 / seen) * max(seen - 1, 1) / rng.chisquare(max(seen - 1, 1), len(spreads)))
+        offsets = fitted.offsets[pulses.device] + spreads * uncertain * rng.standard_normal((len(pulses), len(spreads)))
         devices = moved_devices(fitted.family, cell, offsets, fitted.cycle)
         moved = after(cell, devices, pulses, noisy(before, reads), rng.standard_normal(len(pulses)))
         draw[:] = noisy(moved * np.exp(fitted.misfit * rng.standard_normal(len(pulses))), pulses.reads)

@@ -142,7 +142,7 @@ def solve(
     spreads = kept if spreads is None else spreads
     fitted = Fitted(family, cell, np.zeros((len(trains.names), len(kept))), cycle, misfit)
     theta = Problem(family, names, trains.pulses, trains.before_siemens, cycle).theta(start)
-    best, last_gain = Solution(fitted, dict(start), {}, spreads, np.inf), 0
+    best, last_gain = Solution(fitted, dict(start), dict.fromkeys(names, np.inf), spreads, np.inf), 0
     at_polish = np.inf
     for step_number in range(most_steps):
         progress("fit", step_number, most_steps)
@@ -179,7 +179,8 @@ def solve(
                 break
         trial, damping, move, moves = min(tried, key=lambda entry: entry[0])
         if not trial < cost + _DITCH:
-            continue  # until patience ends
+            last_gain = step_number + 1 - _PATIENCE
+            continue
         theta = theta + move
         fitted = replace(fitted, cell=problem.cell(theta), offsets=fitted.offsets + moves)
         if not polish and damping <= 1e-3 and np.all(np.abs(move) <= _ARRIVED * errors):
