@@ -1,5 +1,5 @@
 """The link: UART, COBS, CRC, frames, and `Link`, which executes each request exactly once."""
 
-from ohmloom_hdl.link.receiver import Link
+from ohmloom_hdl.link.receiver import Link, Protocol
 
-__all__ = ["Link"]
+__all__ = ["Link", "Protocol"]

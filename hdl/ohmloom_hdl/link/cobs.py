@@ -69,7 +69,7 @@ class CobsEncoder(wiring.Component):
         # Closing fills in the run's code; of no run, 0 is the frame's end.
         with m.If(run == RUN_MAX):
             m.d.comb += close.eq(1)
-        with m.Elif(self.content.valid & self.room):
+        with m.Elif(self.content.valid & (self.room | ended)):
             m.d.comb += [
                 close.eq(Mux(end, ~ended, opened & (byte == 0))),
                 advance.eq(Mux(end, ~opened, 1)),

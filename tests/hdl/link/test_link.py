@@ -2,28 +2,28 @@
 
 import random
 import zlib
-from collections import deque
 
 import pytest
 
-from ohmloom.link import Frame, FrameDecoder, encode
+from ohmloom.link import FrameDecoder, encode
 from ohmloom.spec import load_chip
 from ohmloom.spec.commands import ANSWER, DEFAULT_BAUD, HELLO, MVM, PROTOCOL_VERSION, RATE, TYPE_ERROR
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_emulator.controller.receiver import Receiver
-from ohmloom_hdl.link import Link
-from tests.hdl.helpers import Store, idle, simulate, wait
+from ohmloom_hdl.link import Link, Protocol
+from ohmloom_hdl.link.uart import step_of
+from tests.hdl.helpers import Store, idle, simulate, strobe, wait
 
 PAYLOAD = 128
+COUNTS = ("good", "bad", "nak", "repeat")
 
 
-def make_spec(clock_hz=1_000_000, baud_max=200_000, payload=PAYLOAD, window=4):
-    """A chip with a slow clock, so that a byte at DEFAULT_BAUD takes few cycles."""
+def make_spec(clock_hz=18_000_000, **link):
     spec = load_chip("bench-8x16")
     return spec.model_copy(
         update={
             "controller": spec.controller.model_copy(update={"clock_hz": clock_hz}),
-            "link": spec.link.model_copy(update={"payload_bytes": payload, "window": window, "baud_max": baud_max}),
+            "link": spec.link.model_copy(update={"payload_bytes": PAYLOAD, **link}),
         }
     )
 
@@ -46,84 +46,31 @@ def execute(kind, payload):
 
 
 class Bench:
-    """A link with models of the line's other end, of the store and of whoever executes requests."""
+    """A link or protocol with models of the store and of whoever executes requests."""
 
-    def __init__(self, spec, rng, stall=0.2, think=40, execute=execute, emulated=False):
-        self.spec, self.rng, self.map = spec, rng, MemoryMap(spec)
-        self.dut = Link(spec, emulated)
-        self.store = Store(self.dut.store, self.map.bytes, rng, stall)
-        self.calls, self.counts = [], dict.fromkeys(("good", "bad", "nak", "repeat"), 0)
-        self.received, self.frames = bytearray(), deque()
-        self.baud = DEFAULT_BAUD
-        self.cycle = 0
-        self.line_busy = self.framing_errors = 0
-        self._think, self._execute, self._emulated = think, execute, emulated
-        self._decoder = FrameDecoder(spec.link.payload_bytes)
+    def __init__(self, dut, spec, rng, stall=0.2, think=60, execute=execute):
+        self.dut, self.spec, self.rng, self.map = dut, spec, rng, MemoryMap(spec)
+        self.store = Store(dut.store, self.map.bytes, rng, stall)
+        self.calls, self.counts, self.received = [], dict.fromkeys(COUNTS, 0), bytearray()
+        self.quiet = 0
+        self._think, self._execute = think, execute
+
+    def run(self, testbench, *background, timeout_cycles=300_000):
+        background = (self.store.serve, self._work, self._watch, *background)
+        simulate(self.dut, testbench, background=background, timeout_cycles=timeout_cycles, name="link")
 
     def receiver(self, execute):
         """The model of the dut."""
-        link, emulated = self.spec.link, self._emulated
+        link = self.spec.link
         return Receiver(
-            execute, window=link.window, max_payload=link.payload_bytes, baud_max=link.baud_max, emulated=emulated
+            execute, window=link.window, max_payload=link.payload_bytes, baud_max=link.baud_max, emulated=False
         )
 
-    def run(self, *testbenches, timeout_cycles=300_000):
-        background = [self.store.serve, self._listen, self._work, self._count, *testbenches[1:]]
-        simulate(self.dut, testbenches[0], background=background, timeout_cycles=timeout_cycles, name="link")
-
-    @property
-    def bit(self):
-        return self.spec.controller.clock_hz / self.baud
-
-    async def say(self, ctx, data, pause=0.0):
-        """Send bytes on the line, with random pauses between them."""
-        at = now = 0.0
-        for byte in data:
-            if pause:
-                await idle(ctx, self.rng, pause)
-            for bit in (0, *(byte >> index & 1 for index in range(8)), 1):
-                ctx.set(self.dut.rx, bit)
-                at += self.bit
-                await wait(ctx, round(at - now))
-                now += round(at - now)
-
-    async def silence(self, ctx, bits=25):
-        """Wait until nothing has come from the link for a while."""
-        quiet = 0
-        while quiet < bits * self.bit:
+    async def silence(self, ctx, cycles):
+        """Wait until nothing has happened for a while."""
+        self.quiet = 0
+        while self.quiet < cycles:
             await ctx.tick()
-            quiet = 0 if self._heard or ctx.get(self.dut.requests.valid) else quiet + 1
-            self._heard = False
-
-    _heard = False
-
-    async def frame(self, ctx):
-        """The next frame that comes."""
-        while not self.frames:
-            await ctx.tick()
-        return self.frames.popleft()
-
-    async def _listen(self, ctx):
-        tx = self.dut.tx
-        while True:
-            start = self.cycle
-            while ctx.get(tx):
-                await ctx.tick()
-                start = self.cycle
-            value, at, now = 0, self.bit / 2, 0
-            for bit in range(10):
-                await wait(ctx, round(at - now))
-                now += round(at - now)
-                at += self.bit
-                level = ctx.get(tx)
-                if 1 <= bit <= 8:
-                    value |= level << (bit - 1)
-                elif level != (bit == 9):
-                    self.framing_errors += 1
-            self._heard = True
-            self.line_busy += 1
-            self.received.append(value)
-            self.frames += self._decoder.feed(bytes((value,)))
 
     async def _work(self, ctx):
         port = self.dut.requests
@@ -139,22 +86,19 @@ class Bench:
             base = self.map.answer(ctx.get(port.answer_slot))
             self.store.memory[base : base + len(answer)] = answer
             await wait(ctx, self.rng.randrange(3))
+            assert (kind, length) == (ctx.get(port.type), ctx.get(port.length))
             ctx.set(port.answer_type, answer_type)
             ctx.set(port.answer_length, len(answer))
-            ctx.set(port.done, 1)
-            await ctx.tick()
-            ctx.set(port.done, 0)
+            await strobe(ctx, port.done)
             ctx.set(port.answer_type, self.rng.getrandbits(8))
             ctx.set(port.answer_length, self.rng.randrange(PAYLOAD))
 
-    async def _count(self, ctx):
-        dut = self.dut
+    async def _watch(self, ctx):
+        signals = [getattr(self.dut, f"count_{name}") for name in COUNTS]
         while True:
-            *_, good, bad, nak, repeat = await ctx.tick().sample(
-                dut.count_good, dut.count_bad, dut.count_nak, dut.count_repeat
-            )
-            self.cycle += 1
-            for name, value in zip(self.counts, (good, bad, nak, repeat), strict=True):
+            *_, working, good, bad, nak, repeat = await ctx.tick().sample(self.dut.requests.valid, *signals)
+            self.quiet = 0 if working or good or bad else self.quiet + 1
+            for name, value in zip(COUNTS, (good, bad, nak, repeat), strict=True):
                 self.counts[name] += value
 
 
@@ -201,35 +145,53 @@ class Conversation:
                     frame[rng.randrange(len(frame))] ^= 1 << rng.randrange(8)
                 return bytes(frame) + b"\0"
             case "garbage":
-                return rng.choice(
-                    (
-                        bytes(3),
-                        rng.randbytes(30) + b"\0",
-                        bytes((7,) * 200) + b"\0",
-                        encode(kind, 1, bytes(PAYLOAD + 1)),
-                    )
-                )
+                long = encode(kind, sequence, bytes(PAYLOAD + 1))
+                return rng.choice((bytes(3), rng.randbytes(30) + b"\0", bytes((7,) * 200) + b"\0", long))
         return encode(kind, sequence, payload)
 
 
-def counts(receiver):
-    return {
-        "good": receiver.frames_good, "bad": receiver.frames_bad, "nak": receiver.naks, "repeat": receiver.repeats,
-    }  # fmt: skip
+class ByteLine:
+    """The line of a `Protocol`, byte by byte."""
+
+    def __init__(self, bench, stall):
+        self.bench, self._stall = bench, stall
+
+    async def say(self, ctx, data, cycles=14):
+        for byte in data:
+            ctx.set(self.bench.dut.data, byte)
+            await strobe(ctx, self.bench.dut.valid)
+            await wait(ctx, cycles + self.bench.rng.randrange(4))
+
+    async def listen(self, ctx):
+        dut, rng = self.bench.dut, self.bench.rng
+        while True:
+            ctx.set(dut.line.ready, 0)
+            await idle(ctx, rng, self._stall)
+            ctx.set(dut.line.ready, 1)
+            *_, valid, byte = await ctx.tick().sample(dut.line.valid, dut.line.payload)
+            if valid:
+                self.bench.received.append(byte)
+                self.bench.quiet = 0
 
 
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("window", [1, 2, 3, 4])
-def test_answers_as_the_emulator_does(window):
-    bench = Bench(make_spec(window=window), random.Random(window))
-    talk = Conversation(bench, 18)
+def test_answers_as_the_emulator_does(window, seed):
+    rng = random.Random(100 * window + seed)
+    spec = make_spec(window=window)
+    bench = Bench(Protocol(spec), spec, rng)
+    line = ByteLine(bench, stall=0.3)
+    talk = Conversation(bench, 12)
 
     async def host(ctx):
         for piece in talk.pieces:
-            await bench.say(ctx, piece, pause=0.05)
-            await bench.silence(ctx)
+            await line.say(ctx, piece)
+            await bench.silence(ctx, 500)
 
-    bench.run(host, timeout_cycles=3_000_000)
+    bench.run(host, line.listen)
     assert bytes(bench.received) == talk.answers
     assert bench.calls == talk.calls
-    assert bench.counts == counts(talk.receiver)
-    assert bench.framing_errors == 0
+    assert bench.counts == {
+        "good": talk.receiver.frames_good, "bad": talk.receiver.frames_bad,
+        "nak": talk.receiver.naks, "repeat": talk.receiver.repeats,
+    }  # fmt: skip
