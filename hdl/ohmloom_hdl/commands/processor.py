@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.memory_map import MemoryMap
+from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.commands.crc32 import Crc32
 from ohmloom_hdl.commands.isa import STACK, STACK_DEPTH, Access, Alu, Op, Special
 from ohmloom_hdl.commands.microcode import microcode
@@ -19,7 +20,7 @@ from ohmloom_hdl.interfaces import (
     stage_layout,
 )
 
-COUNT_BITS = 8  # of events between two looks of the microcode
+COUNT_BITS = 3  # of events between two looks of the microcode, which come more often than drives, pulses or frames
 
 
 class CommandProcessor(wiring.Component):
@@ -27,12 +28,13 @@ class CommandProcessor(wiring.Component):
 
     The fields of a job keep their values until its engine is `done`; only then is the next request looked at. `count_*` are
     strobes of the link's events. With `emulated`, ADVANCE is passed to whoever emulates the fabric: its request's bytes
-    through `to_fabric`, a byte that says whether it was taken and the answer's bytes through `from_fabric`.
+    through `to_fabric`, a byte that says whether it was taken and the answer's bytes through `from_fabric`. With `fill`, the
+    memory is given its content at power-up, before the first request.
     """
 
-    def __init__(self, spec: ChipSpec, emulated: bool = False) -> None:
+    def __init__(self, spec: ChipSpec, *, emulated: bool = False, fill: bool = False) -> None:
         self._spec, self._emulated = spec, emulated
-        self._program = microcode(spec, emulated)
+        self._program = microcode(spec, emulated=emulated, fill=fill)
         ports = {
             "requests": In(RequestPort(spec)),
             "store": Out(StorePort(spec)),
@@ -51,8 +53,7 @@ class CommandProcessor(wiring.Component):
         words, initial = self._program.words(), self._program.registers()
         m.submodules.program = program = memory.Memory(shape=16, depth=len(words), init=words)
         fetch = program.read_port()
-        m.submodules.registers = registers = memory.Memory(shape=16, depth=256, init=initial)
-        operand, write = registers.read_port(), registers.write_port()
+        m.submodules.registers = registers = BlockRam(shape=16, depth=256, init=initial)
 
         # State
         accumulator, zero, carry, negative = Signal(16), Signal(init=1), Signal(), Signal()
@@ -73,7 +74,7 @@ class CommandProcessor(wiring.Component):
         subtract = Signal()
         borrow = Signal()
         m.d.comb += [
-            other.eq(Mux(op == Op.ALU_I, argument, operand.data)),
+            other.eq(Mux(op == Op.ALU_I, argument, registers.data_r)),
             subtract.eq(function.matches(Alu.SUBTRACT, Alu.SUBTRACT_C, Alu.COMPARE, Alu.COMPARE_C)),
             borrow.eq(function.matches(Alu.ADD_C, Alu.SUBTRACT_C, Alu.COMPARE_C) & carry),
             # A borrow is the complement of the adder's carry.
@@ -122,13 +123,13 @@ class CommandProcessor(wiring.Component):
         next_pc, taken = Signal.like(pc), Signal()
         m.d.comb += [
             fetch.addr.eq(pc),
-            operand.addr.eq(argument),
-            write.addr.eq(argument),
-            write.data.eq(accumulator),
+            registers.address_r.eq(argument),
+            registers.address_w.eq(argument),
+            registers.data_w.eq(accumulator),
             next_pc.eq(pc + 1),
         ]
         with m.If(op == Op.SPECIAL):
-            m.d.comb += operand.addr.eq(Mux(is_return, STACK + depth - 1, accumulator[:8]))
+            m.d.comb += registers.address_r.eq(Mux(is_return, STACK + depth - 1, accumulator[:8]))
         with m.Switch(op):
             with m.Case(Op.JUMP, Op.CALL):
                 m.d.comb += taken.eq(1)
@@ -210,7 +211,7 @@ class CommandProcessor(wiring.Component):
                             with m.Case(Alu.SUBTRACT, Alu.SUBTRACT_C, Alu.COMPARE, Alu.COMPARE_C):
                                 m.d.sync += carry.eq(~sum_[16])
                     with m.Case(Op.STORE):
-                        m.d.comb += write.en.eq(1)
+                        m.d.comb += registers.write.eq(1)
                     with m.Case(Op.LOAD):
                         m.d.sync += accumulator.eq(target)
                     with m.Case(Op.IN):
@@ -227,14 +228,14 @@ class CommandProcessor(wiring.Component):
                         with m.If(argument == OutPort.FINISH):  # a refusal may come from any depth
                             m.d.sync += depth.eq(0)
                     with m.Case(Op.CALL):
-                        m.d.comb += [write.en.eq(1), write.addr.eq(STACK + depth), write.data.eq(pc + 1)]
+                        m.d.comb += [registers.write.eq(1), registers.address_w.eq(STACK + depth), registers.data_w.eq(pc + 1)]
                         m.d.sync += depth.eq(depth + 1)
                     with m.Case(Op.SPECIAL), m.Switch(function):
                         with m.Case(Special.RETURN):
-                            m.d.comb += next_pc.eq(operand.data)
+                            m.d.comb += next_pc.eq(registers.data_r)
                             m.d.sync += depth.eq(depth - 1)
                         with m.Case(Special.INDEXED):
-                            m.d.sync += accumulator.eq(operand.data)
+                            m.d.sync += accumulator.eq(registers.data_r)
                         with m.Case(Special.TABLE):
                             m.d.comb += fetch.addr.eq(accumulator)
                             m.d.sync += pc.eq(pc)

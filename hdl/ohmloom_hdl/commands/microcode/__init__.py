@@ -6,13 +6,12 @@ is wrong in two ways gets the same error.
 """
 
 from ohmloom.spec import ChipSpec
-from ohmloom.spec import commands as table
 from ohmloom_hdl.commands.isa import Program
 from ohmloom_hdl.commands.microcode import cells, common, events, memories, network, registers, vectors
 
 
-def microcode(spec: ChipSpec, emulated: bool) -> Program:
-    """The program for a chip. Raises ValueError when the chip is beyond what the processor's numbers can hold."""
+def microcode(spec: ChipSpec, *, emulated: bool, fill: bool) -> Program:
+    """The program for a chip; fill: it begins with giving the memory its content. Raises ValueError when the chip is beyond what the processor's numbers can hold."""
     if spec.tiles > 16:
         raise ValueError(f"{spec.tiles} tiles; the command processor numbers at most 16")
     program = Program()
@@ -23,6 +22,8 @@ def microcode(spec: ChipSpec, emulated: bool) -> Program:
         **cells.handlers(program, spec),
         **events.handlers(program, spec, emulated),
     }
+    if fill:
+        memories.fill(program, spec)
     common.main(program, {command.code: name for command, name in handlers.items()})
     common.arithmetic(program)
     registers.routines(program, spec)
@@ -31,6 +32,4 @@ def microcode(spec: ChipSpec, emulated: bool) -> Program:
     network.routines(program, spec)
     cells.routines(program, spec)
     events.routines(program, spec, emulated)
-    for name in (table.IV, table.CALIBRATE, table.SELFTEST):
-        assert name in handlers
     return program

@@ -11,7 +11,7 @@ DETAIL = ("detail 0", "detail 1", "detail 2", "detail 3")
 
 
 def main(p: Program, handlers: Mapping[int, str]) -> None:
-    """The loop that takes requests. handlers: label of each command's handler, by code. It must be the program's beginning."""
+    """The loop that takes requests. handlers: label of each command's handler, by code. What stands before it runs once."""
     p.label("idle")
     p.call("poll")
     p.input(InPort.STATE)

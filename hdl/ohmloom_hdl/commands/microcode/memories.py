@@ -7,6 +7,7 @@ from ohmloom.spec.policy import DIRECTION_DTYPE, POLICY_DTYPE
 from ohmloom_hdl.commands.isa import Program
 from ohmloom_hdl.commands.microcode.common import below, scalars
 from ohmloom_hdl.commands.ports import OutPort
+from ohmloom_hdl.store import NEUTRAL, power_up_words
 
 CHECKED_BYTES = 8  # top, gate and pulse_ns, which stand first in a direction
 
@@ -23,6 +24,40 @@ def routines(p: Program, spec: ChipSpec) -> None:
     _find(p)
     _copy(p)
     _policy(p, spec)
+
+
+def fill(p: Program, spec: ChipSpec) -> None:
+    """Everything behind the answers is zero, but for the corrections, which are neutral, and the spec's policy."""
+    places = MemoryMap(spec)
+    start = places.base[Memory.NETWORK]
+    _repeat(p, "fill", start, (places.bytes - start) // 2, (0,))
+    place, size = places.base[Memory.CORRECTION], places.sizes[Memory.CORRECTION]
+    _repeat(p, "fill corrections", place, size // (2 * len(NEUTRAL)), NEUTRAL)
+    place, size = places.base[Memory.POLICY] // 2, places.sizes[Memory.POLICY] // 2
+    p.table("power-up policy", power_up_words(spec)[place : place + size])
+    p.load_label("power-up policy")
+    p.store("place")
+    p.output(OutPort.WRITE_AT, 2 * place)
+    p.copy("left", size)
+    p.label("fill policy")
+    p.load("place")
+    p.look_up()
+    p.put_16()
+    p.load("place")
+    p.add(1)
+    p.store("place")
+    p.call("count down")
+    p.jump_nz("fill policy")
+
+
+def _repeat(p: Program, label: str, place: int, times: int, words: tuple[int, ...]) -> None:
+    p.output(OutPort.WRITE_AT, place)
+    p.copy("left", times)
+    p.label(label)
+    for word in words:
+        p.put_16(word)
+    p.call("count down")
+    p.jump_nz(label)
 
 
 def _read(p: Program, spec: ChipSpec) -> None:

@@ -1,0 +1,98 @@
+"""The controller's memory: one access a cycle, shared by fixed priority."""
+
+from amaranth import Cat, ClockSignal, Instance, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+from ohmloom.spec import ChipSpec, load_policy
+from ohmloom.spec.arithmetic import GAIN_ONE
+from ohmloom.spec.commands import Memory
+from ohmloom.spec.memory_map import MemoryMap
+from ohmloom_hdl.block_ram import BlockRam
+from ohmloom_hdl.interfaces import StorePort
+
+SPRAM_WORDS = 1 << 14
+NEUTRAL = (0, GAIN_ONE)  # words of a correction that changes nothing
+
+
+def power_up_words(spec: ChipSpec) -> list[int]:
+    """What the memory holds after power-up: the spec's policy, neutral corrections, zeros."""
+    places = MemoryMap(spec)
+    words = [0] * -(-places.bytes // 2)
+    start, size = places.base[Memory.CORRECTION] // 2, places.sizes[Memory.CORRECTION] // 2
+    words[start : start + size] = NEUTRAL * (size // 2)
+    policy = load_policy(spec.cell.policy).pack(spec)
+    start = places.base[Memory.POLICY] // 2
+    words[start : start + len(policy) // 2] = [
+        int.from_bytes(policy[place : place + 2], "little") for place in range(0, len(policy), 2)
+    ]
+    return words
+
+
+class Store(wiring.Component):
+    """Ports `link`, `engine` and `commands`; the first that asks is served, in this order.
+
+    spram: the memory is one SPRAM of an UP5K, which has no content at power-up: the command processor fills it. Else it is
+    block RAM with `power_up_words`. Raises ValueError for a chip whose memory does not fit an SPRAM.
+    """
+
+    def __init__(self, spec: ChipSpec, spram: bool = False) -> None:
+        self._spec, self._spram = spec, spram
+        if spram and MemoryMap(spec).bytes > 2 * SPRAM_WORDS:
+            raise ValueError(
+                f"{spec.name} needs {MemoryMap(spec).bytes} bytes of memory; an SPRAM has {2 * SPRAM_WORDS}"
+            )
+        port = StorePort(spec)
+        super().__init__({"link": In(port), "engine": In(port), "commands": In(port)})
+
+    def elaborate(self, platform):
+        m = Module()
+        ports = (self.link, self.engine, self.commands)
+        address, write, data_w, data_r = Signal.like(self.link.address), Signal(2), Signal(16), Signal(16)
+        granted = Signal(len(ports))  # one-hot: whose transfer this cycle is
+        with m.If(self.link.valid):
+            m.d.comb += granted.eq(0b001)
+        with m.Elif(self.engine.valid):
+            m.d.comb += granted.eq(0b010)
+        with m.Elif(self.commands.valid):
+            m.d.comb += granted.eq(0b100)
+        for index, port in enumerate(ports):
+            m.d.comb += port.ready.eq(granted[index])
+            with m.If(granted[index]):
+                m.d.comb += [address.eq(port.address), write.eq(port.write), data_w.eq(port.data_w)]
+
+        # The memory's output is each port's until the next transfer of another.
+        for index, port in enumerate(ports[:-1]):
+            fresh, held = Signal(), Signal(16)
+            m.d.sync += fresh.eq(granted[index])
+            with m.If(fresh):
+                m.d.sync += held.eq(data_r)
+            m.d.comb += port.data_r.eq(Cat(*(data_r[bit] & fresh | held[bit] & ~fresh for bit in range(16))))
+        # The command processor takes what it reads in the next cycle.
+        m.d.comb += self.commands.data_r.eq(data_r)
+
+        if self._spram:
+            m.submodules.memory = Instance(
+                "SB_SPRAM256KA",
+                i_ADDRESS=Cat(address, 0)[:14],
+                i_DATAIN=data_w,
+                i_MASKWREN=Cat(write[0].replicate(2), write[1].replicate(2)),
+                i_WREN=write.any(),
+                i_CHIPSELECT=1,
+                i_CLOCK=ClockSignal(),
+                i_STANDBY=0,
+                i_SLEEP=0,
+                i_POWEROFF=1,
+                o_DATAOUT=data_r,
+            )
+        else:
+            words = power_up_words(self._spec)
+            m.submodules.memory = memory = BlockRam(shape=16, depth=len(words), init=words, granularity=8)
+            m.d.comb += [
+                memory.address_r.eq(address),
+                memory.address_w.eq(address),
+                memory.data_w.eq(data_w),
+                memory.write.eq(write),
+                data_r.eq(memory.data_r),
+            ]
+        return m

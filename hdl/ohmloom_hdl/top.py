@@ -1,0 +1,152 @@
+"""The whole controller."""
+
+from amaranth import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ohmloom.spec import ChipSpec
+from ohmloom_hdl.afe.front_end import FrontEnd
+from ohmloom_hdl.commands.processor import CommandProcessor
+from ohmloom_hdl.engines.sequencer import Sequencer
+from ohmloom_hdl.engines.write_verify import WriteVerify
+from ohmloom_hdl.interfaces import AfePins, AfePort, EnginePort, JobKind, StorePort
+from ohmloom_hdl.link.receiver import Link
+from ohmloom_hdl.pads import PADS_CYCLES
+from ohmloom_hdl.safety.safety import Safety
+from ohmloom_hdl.store import Store
+
+
+class Controller(wiring.Component):
+    """From a serial line to the pins of the analog front end; the way of a request is the order of the submodules.
+
+    rx, tx: the UART. emulated: an emulated fabric is at the pins; it takes ADVANCE through `to_fabric` and `from_fabric`
+    (`CommandProcessor`). spram: see `Store`. pads_cycles: see `ohmloom_hdl.pads`.
+    """
+
+    def __init__(
+        self, spec: ChipSpec, *, emulated: bool = False, spram: bool = False, pads_cycles: int = PADS_CYCLES
+    ) -> None:
+        self.spec, self._emulated, self._spram, self._pads_cycles = spec, emulated, spram, pads_cycles
+        ports = {"rx": In(1, init=1), "tx": Out(1, init=1), "pins": Out(AfePins(spec))}
+        if emulated:
+            ports["to_fabric"] = Out(stream.Signature(8, always_ready=True))
+            ports["from_fabric"] = In(stream.Signature(8))
+        super().__init__(ports)
+
+    def elaborate(self, platform):
+        m = Module()
+        spec, pins = self.spec, self.pins
+        m.submodules.link = link = Link(spec, emulated=self._emulated)
+        m.submodules.store = store = Store(spec, spram=self._spram)
+        m.submodules.commands = commands = CommandProcessor(spec, emulated=self._emulated, fill=self._spram)
+        m.submodules.sequencer = sequencer = Sequencer(spec)
+        m.submodules.write_verify = write_verify = WriteVerify(spec)
+        m.submodules.engines = engines = EngineSwitch(spec)
+        m.submodules.front_end = front_end = FrontEnd(spec, self._pads_cycles)
+        m.submodules.safety = safety = Safety(spec)
+
+        m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx)]
+        connect(m, link.store, store.link)
+        connect(m, link.requests, commands.requests)
+        m.d.comb += [
+            commands.count_frames_good.eq(link.count_good),
+            commands.count_frames_bad.eq(link.count_bad),
+            commands.count_naks.eq(link.count_nak),
+            commands.count_repeats.eq(link.count_repeat),
+            sequencer.route.eq(commands.route),
+        ]
+        connect(m, commands.store, store.commands)
+        connect(m, commands.engine, engines.commands)
+        connect(m, commands.safety, safety.control)
+        for engine, ports in ((sequencer, engines.sequencer), (write_verify, engines.write_verify)):
+            connect(m, ports.engine, engine.engine)
+            connect(m, engine.store, ports.store)
+            connect(m, engine.afe, ports.afe)
+        connect(m, engines.store, store.engine)
+        connect(m, engines.afe, front_end.afe)
+        connect(m, front_end.out, safety.out)
+        connect(m, front_end.adc, flipped(pins.adc))
+        m.d.comb += [front_end.sdo.eq(pins.sdo), front_end.tripped.eq(safety.control.tripped)]
+        for bus in ("row_dac", "rail_dac", "switch"):
+            connect(m, getattr(safety, bus), flipped(getattr(pins, bus)))
+        m.d.comb += [
+            pins.switch_reset_n.eq(safety.switch_reset_n),
+            pins.pulse_gate.eq(safety.pulse_gate),
+            safety.over_current.eq(pins.over_current),
+        ]
+        if self._emulated:
+            connect(m, commands.to_fabric, flipped(self.to_fabric))
+            connect(m, flipped(self.from_fabric), commands.from_fabric)
+        return m
+
+
+class _EnginePorts(wiring.Signature):
+    """What one engine is connected to."""
+
+    def __init__(self, spec: ChipSpec) -> None:
+        super().__init__({"engine": Out(EnginePort(spec)), "store": In(StorePort(spec)), "afe": In(AfePort(spec))})
+
+
+class EngineSwitch(wiring.Component):
+    """Hands a job to the engine that its kind belongs to, with the store and the front end for as long as it takes."""
+
+    def __init__(self, spec: ChipSpec) -> None:
+        self._spec = spec
+        ports = _EnginePorts(spec)
+        super().__init__(
+            {
+                "commands": In(EnginePort(spec)),
+                "sequencer": Out(ports),
+                "write_verify": Out(ports),
+                "store": Out(StorePort(spec)),
+                "afe": Out(AfePort(spec)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        commands = self.commands
+        vectors = Signal()
+        m.d.comb += vectors.eq(
+            (commands.job.payload.kind == JobKind.MVM) | (commands.job.payload.kind == JobKind.INFER)
+        )
+        for chosen, ports in ((vectors, self.sequencer), (~vectors, self.write_verify)):
+            # What comes back is nobody else's business, but only one may be told that it can go on.
+            m.d.comb += [
+                ports.engine.job.payload.eq(commands.job.payload),
+                ports.engine.job.valid.eq(commands.job.valid & chosen),
+                ports.store.ready.eq(self.store.ready & chosen),
+                ports.store.data_r.eq(self.store.data_r),
+                ports.afe.drive.ready.eq(self.afe.drive.ready & chosen),
+                ports.afe.samples.valid.eq(self.afe.samples.valid & chosen),
+                ports.afe.samples.payload.eq(self.afe.samples.payload),
+                ports.afe.pulse.ready.eq(self.afe.pulse.ready & chosen),
+                ports.afe.pulse_done.eq(self.afe.pulse_done & chosen),
+                ports.afe.pulse_tripped.eq(self.afe.pulse_tripped),
+                ports.afe.idle.eq(self.afe.idle),
+            ]
+            with m.If(chosen):
+                m.d.comb += [
+                    commands.job.ready.eq(ports.engine.job.ready),
+                    commands.done.eq(ports.engine.done),
+                    commands.saturated.eq(ports.engine.saturated),
+                    commands.tripped.eq(ports.engine.tripped),
+                    commands.count_drive.eq(ports.engine.count_drive),
+                    commands.count_pulse.eq(ports.engine.count_pulse),
+                    self.store.valid.eq(ports.store.valid),
+                    self.store.address.eq(ports.store.address),
+                    self.store.write.eq(ports.store.write),
+                    self.store.data_w.eq(ports.store.data_w),
+                    self.afe.code_write.eq(ports.afe.code_write),
+                    self.afe.code_row.eq(ports.afe.code_row),
+                    self.afe.code.eq(ports.afe.code),
+                    self.afe.drive.valid.eq(ports.afe.drive.valid),
+                    self.afe.drive.payload.eq(ports.afe.drive.payload),
+                    self.afe.route.eq(ports.afe.route),
+                    self.afe.mask_write.eq(ports.afe.mask_write),
+                    self.afe.mask_column.eq(ports.afe.mask_column),
+                    self.afe.mask.eq(ports.afe.mask),
+                    self.afe.pulse.valid.eq(ports.afe.pulse.valid),
+                    self.afe.pulse.payload.eq(ports.afe.pulse.payload),
+                ]
+        return m
