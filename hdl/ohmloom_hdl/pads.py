@@ -12,34 +12,36 @@ from ohmloom_hdl.interfaces import AfePins
 PADS_CYCLES = 2
 
 
-class AfePads(wiring.Component):
-    """Pins `BUS_sclk`, `BUS_sync_n` and `BUS_din` of each serial bus, `adc_sdo`, and the three single ones.
+BUSES = ("row_dac", "rail_dac", "adc", "switch")
 
-    Outputs show the cycle before; `adc_sdo` is registered. Serial clocks change with both edges of the controller's clock,
-    without glitches: two registers, of which only one changes at each edge, and their exclusive or.
-    """
 
-    BUSES = ("row_dac", "rail_dac", "adc", "switch")
+class PadPins(wiring.Signature):
+    """The plain pins: BUS_sclk, BUS_sync_n and BUS_din of each serial bus, adc_sdo, and those that `AfePins` has."""
 
     def __init__(self, spec: ChipSpec) -> None:
-        ports = AfePins(spec)
-        members = {
-            "afe": In(ports),
-            "adc_sdo": In(spec.afe.column_adcs),
-            "switch_reset_n": Out(1),
-            "pulse_gate": Out(1),
-            "over_current": In(1),
-        }
-        for bus in self.BUSES:
-            lines = ports.members[bus].signature.members["data"].shape
-            members |= {f"{bus}_sclk": Out(1), f"{bus}_sync_n": Out(1), f"{bus}_din": Out(lines)}
-        super().__init__(members)
+        ports = AfePins(spec).members
+        pins = {"adc_sdo": In(ports["sdo"].shape)}
+        for bus in BUSES:
+            data = ports[bus].signature.members["data"].shape
+            pins |= {f"{bus}_sclk": Out(1), f"{bus}_sync_n": Out(1, init=1), f"{bus}_din": Out(data)}
+        super().__init__(pins | {name: ports[name] for name in ("switch_reset_n", "pulse_gate", "over_current")})
+
+
+class AfePads(wiring.Component):
+    """Pads between an `AfePins` port, on which they show the outputs of the cycle before, and `PadPins`.
+
+    Serial clocks change with both edges of the controller's clock, without glitches: two registers, of which only one
+    changes at each edge, and their exclusive or. `adc_sdo` is registered; `over_current` passes as it is.
+    """
+
+    def __init__(self, spec: ChipSpec) -> None:
+        super().__init__({"afe": In(AfePins(spec)), **PadPins(spec).members})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.domains.fall = ClockDomain(clk_edge="neg", local=True)
         m.d.comb += [ClockSignal("fall").eq(ClockSignal()), ResetSignal("fall").eq(ResetSignal())]
-        for bus in self.BUSES:
+        for bus in BUSES:
             port = getattr(self.afe, bus)
             select_n = Signal(init=1)
             data = Signal.like(port.data)

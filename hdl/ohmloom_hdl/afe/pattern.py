@@ -5,11 +5,11 @@ from operator import or_
 
 from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.switches import SwitchMap
+from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import OutputPort, count_bits, index_bits, route_layout
 
 
@@ -113,22 +113,16 @@ class SwitchPattern(wiring.Component):
     def _write_bit(self, m: Module, position: Signal, following: Signal) -> Value:
         """The writing chain's bit while writing."""
         fields = SwitchMap(self._spec).write
-        m.submodules.mask = memory = Memory(
-            shape=1, depth=1 << len(self.mask_column), init=[], attrs={"ram_style": "block"}
-        )
-        # Never read while it is written: as with `RowCodes`, so that it is a block RAM and nothing else.
-        write, read, column = memory.write_port(), memory.read_port(domain="comb"), Signal(reset_less=True)
+        m.submodules.mask = mask = BlockRam(shape=1, depth=1 << len(self.mask_column))
         m.d.comb += [
-            write.addr.eq(self.mask_column),
-            write.data.eq(self.mask),
-            write.en.eq(self.mask_write),
-            read.addr.eq(following[: len(self.mask_column)]),
+            mask.address_w.eq(self.mask_column),
+            mask.data_w.eq(self.mask),
+            mask.write.eq(self.mask_write),
+            mask.address_r.eq(following[: len(self.mask_column)]),
         ]
-        with m.If(~self.mask_write):
-            m.d.sync += column.eq(read.data)
         bit = Signal()
         with m.If(position < fields["column"].width):
-            m.d.comb += bit.eq(column)
+            m.d.comb += bit.eq(mask.data_r)
         with m.Elif(position == fields["write"].first):
             m.d.comb += bit.eq(1)
         with m.Elif(position == fields["polarity"].first):

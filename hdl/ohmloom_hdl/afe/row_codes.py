@@ -2,10 +2,10 @@
 
 from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
+from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import CODE, OutputPort, count_bits, index_bits
 
 
@@ -38,29 +38,23 @@ class RowCodes(wiring.Component):
         m = Module()
         spec, dacs = self._spec, self._spec.afe.row_dacs
         isolated = spec.cell.access != "none"
-        m.submodules.memory = memory = Memory(
-            shape=signed(CODE), depth=2 << len(self.row), init=[], attrs={"ram_style": "block"}
-        )
-        # The banks never meet, which synthesis sees for an asynchronous read with its register behind it, and then makes
-        # one block RAM without the logic that keeps a synchronous port's promises on collisions.
-        write, read, code = memory.write_port(), memory.read_port(domain="comb"), Signal(signed(CODE), reset_less=True)
+        m.submodules.memory = memory = BlockRam(shape=signed(CODE), depth=2 << len(self.row))
         bank, channel, dac = Signal(), Signal.like(self.row_frame.payload.channel), Signal.like(self.row_code_dac)
         row, advance = Signal(len(self.stop)), Signal()
         reference = self.first_row == spec.rows  # on the first row's driver
         m.d.comb += [
-            write.addr.eq(Cat(self.row, bank)),
-            write.data.eq(self.code),
-            write.en.eq(self.write),
+            memory.address_w.eq(Cat(self.row, bank)),
+            memory.data_w.eq(self.code),
+            memory.write.eq(self.write),
             row.eq(channel * dacs + dac),
             # The next one, so that it is there in the next cycle.
-            read.addr.eq(Cat((row + advance)[: len(self.row)], ~bank)),
+            memory.address_r.eq(Cat((row + advance)[: len(self.row)], ~bank)),
             self.row_code_dac.eq(dac),
-            self.row_code.eq(code),
+            self.row_code.eq(memory.data_r),
         ]
-        m.d.sync += code.eq(read.data)
         first, stop = Mux(reference, 0, self.first_row), Mux(reference, self.stop - spec.rows, self.stop)
         if dacs > 1 or not isolated:
-            m.d.comb += self.row_code.eq(Mux((row >= first) & (row < stop), code, 0))
+            m.d.comb += self.row_code.eq(Mux((row >= first) & (row < stop), memory.data_r, 0))
         end = stop if isolated else spec.rows
         m.d.comb += [
             self.row_frame.payload.channel.eq(channel),
