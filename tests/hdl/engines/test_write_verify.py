@@ -110,7 +110,7 @@ def test_random_policies(seed):
 
 
 def test_a_pulse_too_strong_ends_the_row():
-    spec = limited(load_chip(BENCH), over_current_a=0.0002)
+    spec = limited(load_chip(BENCH), over_current_a=0.00013)
     bench = Bench(spec, seed=2)
     bench.form_cells(0, 0)
     (answer,) = bench.run(program(spec, np.random.default_rng(2), 0, 0, skip=0.1))

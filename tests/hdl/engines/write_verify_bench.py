@@ -32,6 +32,7 @@ class Bench:
     def form_cells(self, tile, row):
         """Forms a row of both chips, through the emulator alone."""
         other = Controller(self.fabric)
+        other.memories.restore(self.controller.memories.arrays())
         for controller in (self.controller, other):
             arm(controller)
             payload = FORM.request.pack(tile=tile, row=row, mask=np.ones(self.spec.columns, np.uint8))
