@@ -141,11 +141,23 @@ def plant(task: str) -> Plant:
     return {
         "cartpole": Plant("CartPole-v1", np.array([2.4, 3.0, 0.21, 3.0]), balance, (0, 1), 16, 0.02),
         "pendulum": Plant(
-            "Pendulum-v1", np.array([2.0, 1.0, 8.0]), swing_up, (-1, 0, 1), 64, 0.05,
-            unit=2.0, centre=np.array([1.0, 0.0, 0.0]), fine=((2, 1.0),),
+            "Pendulum-v1",
+            np.array([2.0, 1.0, 8.0]),
+            swing_up,
+            (-1, 0, 1),
+            64,
+            0.05,
+            unit=2.0,
+            centre=np.array([1.0, 0.0, 0.0]),
+            fine=((2, 1.0),),
         ),
         "acrobot": Plant(
-            "Acrobot-v1", np.array([2.0, 1.0, 2.0, 1.0, 2.0, 4.0]), two_links, (0, 1, 2), 32, 0.2,
+            "Acrobot-v1",
+            np.array([2.0, 1.0, 2.0, 1.0, 2.0, 4.0]),
+            two_links,
+            (0, 1, 2),
+            32,
+            0.2,
             centre=np.array([1.0, 0.0, 1.0, 0.0, 0.0, 0.0]),
         ),
         "lunarlander": Plant(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def read_idx(path: Path) -> Bytes:
     """
     try:
         content = gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise Error(f"{path}: {error}") from None
     if content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
         raise Error(f"{path}: not an IDX file of unsigned bytes")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ohmloom.demos.results import Results
-from ohmloom.report.pictures import BLUE, GREEN, ORANGE, RED, picture, sheet
+from ohmloom.report.pictures import BLUE, GREEN, ORANGE, picture, sheet, shown_samples
 
 COLUMNS = 6
 
@@ -38,20 +38,16 @@ def sample_spectra(results: Results) -> tuple[Figure, str]:
 
 def _samples(results: Results, draw: Callable[[Axes, NDArray[Any]], None]) -> Figure:
     """A row of wrong ones, if there are any, and a row of right ones."""
-    truth = results.data.y_test
-    right = results.chip == truth
-    groups = [(RED, np.flatnonzero(~right)[:COLUMNS]), (GREEN, np.flatnonzero(right)[:COLUMNS])]
-    groups = [group for group in groups if len(group[1])]
+    groups = shown_samples(results, COLUMNS)
     figure, grid = sheet(10, 1.6 * len(groups), len(groups), COLUMNS)
     for places, (colour, chosen) in zip(grid, groups, strict=True):
         for place in places:
             place.set_xticks([])
             place.set_yticks([])
             place.set_visible(False)
-        for place, sample in zip(places, chosen, strict=False):
+        for place, (sample, answer) in zip(places, chosen, strict=False):
             place.set_visible(True)
             draw(place, results.data.raw_test[sample])
-            answer = f"{results.chip[sample]}" if right[sample] else f"{results.chip[sample]}, not {truth[sample]}"
             place.set_title(answer, color=colour, fontsize=9)
     return figure
 
@@ -63,7 +59,7 @@ def return_histogram(results: Results) -> tuple[Figure, str]:
     place: Axes = grid[0, 0]
     shown = [("chip", results.chip, BLUE), ("ideal chip", results.ideal, ORANGE), ("software", results.software, GREEN)]
     low, high = min(part.min() for _, part, _ in shown), max(part.max() for _, part, _ in shown)
-    edges: list[float] = np.linspace(low, max(high, low + 1), 41).tolist()
+    edges: list[float] = np.linspace(low - 1, high + 1, 41).tolist()
     for name, returns, colour in shown:
         place.hist(returns, edges, histtype="step", lw=1.6, color=colour, label=f"{name}, mean {returns.mean():.1f}")
     place.set(title="Returns", xlabel="return of an episode", ylabel="episodes")

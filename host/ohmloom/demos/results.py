@@ -68,6 +68,11 @@ class Results:
         """Share of right predictions, or the mean return."""
         return float((predictions == self.data.y_test).mean() if self.metric == "accuracy" else predictions.mean())
 
+    def shown(self, predictions: NDArray[Any]) -> str:
+        """The score for people: a percentage, or a return."""
+        score = self.score(predictions)
+        return f"{score:.2%}" if self.metric == "accuracy" else f"{score:.1f}"
+
     def spent(self, *phases: str) -> tuple[float | None, float | None]:
         """(joules, seconds) of fabric in the phases, all causes; None where the endpoint cannot tell."""
         if self.meters is None:
@@ -76,8 +81,13 @@ class Results:
         return sum(joules for joules, _ in rows), sum(seconds for _, seconds in rows)
 
     def errors(self, conductance: Floats) -> Floats:
-        """Conductance minus target (siemens) of the cells that converged, flat."""
-        difference: Floats = (conductance - self.network.targets)[self.programming.converged]
+        """Conductance minus target (siemens) of the cells that converged, flat.
+
+        Without those that make up for a failed one: they have another target.
+        """
+        report = self.programming
+        partner_failed = report.failed[..., np.arange(self.spec.columns) ^ 1]
+        difference: Floats = (conductance - self.network.targets)[report.converged & ~partner_failed]
         return difference
 
     @property
@@ -129,14 +139,14 @@ class Results:
     def rows(self) -> list[tuple[str, str]]:
         """(quantity, value) for people, in the order of the table."""
         numbers = self.to_json()
-        name, score = self.metric.capitalize(), ("{:.2%}" if self.metric == "accuracy" else "{:.1f}").format
+        name = self.metric.capitalize()
         micro_siemens = "{:.2f} µS".format
         errors = [1e6 * float(self.errors(g).std()) for g in (self.programming.conductance, self.after, self.later)]
         layers, copies = "-".join(map(str, numbers["layers"])), ", ".join(map(str, self.copies))
         return [
-            (f"{name}, software (float32)", score(self.score(self.software))),
-            (f"{name}, chip", score(self.score(self.chip))),
-            (f"{name}, ideal chip", score(self.score(self.ideal))),
+            (f"{name}, software (float32)", self.shown(self.software)),
+            (f"{name}, chip", self.shown(self.chip)),
+            (f"{name}, ideal chip", self.shown(self.ideal)),
             ("Held-out samples" if self.metric == "accuracy" else "Episodes", f"{len(self.chip):,}"),
             *self.measured_rows,
             ("Network", layers),

@@ -29,11 +29,10 @@ def render(results: Results, samples: Sequence[draw.Picture] = ()) -> str:
     spent = [] if results.meters is None else [("Energy", 0, "J"), ("Fabric time", 1, "s")]
     return environment.get_template("template.html.j2").render(
         results=results,
-        numbers=results.to_json(),
         samples=samples,
         maps=[draw.conductance_maps(results, tile) for tile in used],
         histograms=[draw.error_histogram(results), draw.pulse_histogram(results)],
-        confusion=draw.confusion_matrix(results) if results.model.classes is not None else None,
+        confusion=draw.confusion_matrix(results) if results.metric == "accuracy" else None,
         spent=[draw.where_it_went(results, title, index, unit) for title, index, unit in spent],
         notes=results.network.notes,
         wall=[(phase, si(seconds, "s")) for phase, seconds in results.wall_s.items()],

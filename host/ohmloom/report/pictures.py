@@ -159,7 +159,8 @@ def confusion_matrix(results: Results) -> tuple[Figure, str]:
     rows, columns = np.searchsorted(classes, results.data.y_test), np.searchsorted(classes, results.chip)
     counts = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(counts, (rows, columns), 1)
-    side = min(5.0, 1.4 + 0.36 * len(classes))
+    names = [str(name) for name in classes]
+    side = min(5.0, 2.2 + 0.28 * len(names))
     figure, grid = sheet(side, side)
     place: Axes = grid[0, 0]
     norm = PowerNorm(0.5, vmin=0, vmax=counts.max())  # the few errors stay visible
@@ -170,8 +171,9 @@ def confusion_matrix(results: Results) -> tuple[Figure, str]:
         place.text(column, row, str(count), ha="center", va="center", fontsize=8, color=colour)
     ticks = range(len(classes))
     place.set(title="Confusion matrix, chip", xlabel="predicted", ylabel="true")
-    place.set_xticks(ticks, classes)
-    place.set_yticks(ticks, classes)
+    words = max(map(len, names)) > 2  # side by side they would run into each other
+    place.set_xticks(ticks, names, rotation=30 if words else 0, ha="right" if words else "center")
+    place.set_yticks(ticks, names)
     return figure, "confusion matrix of the chip's predictions"
 
 
@@ -201,17 +203,31 @@ def where_it_went(results: Results, title: str, index: int, unit: str) -> tuple[
 @picture
 def sample_images(results: Results, most: int = 12) -> tuple[Figure, str]:
     """Held-out images with the chip's predictions: a row of wrong ones, if there are any, and a row of right ones."""
-    truth = results.data.y_test
-    right = results.chip == truth
-    groups = [("wrong", RED, np.flatnonzero(~right)[:most]), ("right", GREEN, np.flatnonzero(right)[:most])]
-    groups = [group for group in groups if len(group[2])]
+    groups = shown_samples(results, most)
     figure, grid = sheet(10, 1.25 * len(groups), len(groups), most)
-    for places, (word, colour, chosen) in zip(grid, groups, strict=True):
+    for places, (colour, chosen) in zip(grid, groups, strict=True):
         for place in places:
             place.set_axis_off()
             place.set_box_aspect(1)
-        for place, sample in zip(places, chosen, strict=False):
+        for place, (sample, answer) in zip(places, chosen, strict=False):
             place.imshow(results.data.raw_test[sample], cmap="gray_r", interpolation="nearest")
-            answer = f"{results.chip[sample]}" if word == "right" else f"{results.chip[sample]}, not {truth[sample]}"
             place.set_title(answer, color=colour, fontsize=10)
     return figure, "held-out samples with the chip's predictions, wrong ones in the first row"
+
+
+def shown_samples(results: Results, most: int) -> list[tuple[str, list[tuple[int, str]]]]:
+    """A colour with (sample, the chip's answer) for a row of wrong ones, if there are any, and one of right ones.
+
+    Classes take turns, so that each is seen.
+    """
+    truth, answers = results.data.y_test, results.chip
+    groups = []
+    for colour, mine in ((RED, answers != truth), (GREEN, answers == truth)):
+        samples = np.flatnonzero(mine)
+        turns = np.array(
+            [np.count_nonzero(truth[samples[:place]] == truth[sample]) for place, sample in enumerate(samples)]
+        )
+        chosen = samples[np.lexsort((truth[samples], turns))][:most] if len(samples) else samples
+        texts = [f"{answers[n]}" if colour == GREEN else f"{answers[n]}, not {truth[n]}" for n in chosen]
+        groups.append((colour, list(zip(chosen.tolist(), texts, strict=True))))
+    return [group for group in groups if group[1]]
