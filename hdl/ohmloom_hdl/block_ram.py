@@ -6,6 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from ohmloom_hdl.interfaces import index_bits
 
+NO_INIT = "ohmloom_no_init"  # yosys: setattr -unset init a:ohmloom_no_init
+
 
 class BlockRam(wiring.Component):
     """Reads in every cycle: `data_r` is, in the next cycle, the word at `address_r`.
@@ -31,8 +33,9 @@ class BlockRam(wiring.Component):
         m = Module()
         m.submodules.memory = words = memory.Memory(self._data, attrs={"no_rw_check": True})
         write, read = words.write_port(granularity=self._granularity), words.read_port(domain="comb")
-        # yosys makes a synchronous port of both.
-        data_r = Signal.like(self.data_r, reset_less=True)
+        # yosys makes a synchronous port of both. Synthesis forgets its value before the first read (`NO_INIT`), for which it
+        # would put a gate at each bit: block RAM has none.
+        data_r = Signal.like(self.data_r, reset_less=True, attrs={NO_INIT: 1})
         m.d.sync += data_r.eq(read.data)
         m.d.comb += [
             read.addr.eq(self.address_r),

@@ -50,8 +50,8 @@ class UartReceiver(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        # The line is seen up to one cycle late: with the fewest cycles a bit that is a good part of it.
-        m.submodules.phase = phase = Phase(first=0.5 + 0.5 / CYCLES_MIN)
+        # A little late, for the line is seen up to a cycle late; a start with few bits set, for each costs an inverter.
+        m.submodules.phase = phase = Phase(first=0.5 + 1 / 16)
         line = Signal(init=1)
         m.submodules.line = cdc.FFSynchronizer(self.rx, line, init=1)
         bits = Signal(4)  # still to sample
