@@ -77,11 +77,10 @@ class RailClamp(wiring.Component):
 
 
 class RailLevel(wiring.Component):
-    """Follows the rail DAC's frames: `forming_level` while the SET rail may be beyond the SET clamp.
+    """Follows what the rail DAC is sent: `forming_level` while the SET rail may be beyond the SET clamp.
 
-    frame: a frame is taken, to `channel` (15: to all of them, with a code of nothing), `above`: with a code of SET
-    beyond the SET clamp, `update`: all outputs take over their input registers after it. The DAC's input register and its output
-    are followed apart, since an update may come with the frame of another channel.
+    frame: one is taken; writes_set: to SET's input register, with a code that is `above` the SET clamp or not; update: all
+    outputs take over their input registers, which are followed apart since an update may come with another channel's frame.
     """
 
     frame: In(1)
@@ -90,12 +89,15 @@ class RailLevel(wiring.Component):
     update: In(1)
     forming_level: Out(1)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = Signal()
+
     def elaborate(self, platform) -> Module:
         m = Module()
-        written, written_next = Signal(), Signal()
-        m.d.comb += written_next.eq(Mux(self.writes_set, self.above, written))
+        written = Mux(self.writes_set, self.above, self.written)
         with m.If(self.frame):
-            m.d.sync += written.eq(written_next)
+            m.d.sync += self.written.eq(written)
             with m.If(self.update):
-                m.d.sync += self.forming_level.eq(written_next)
+                m.d.sync += self.forming_level.eq(written)
         return m
