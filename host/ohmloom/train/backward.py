@@ -74,5 +74,5 @@ def training_data(X: Any, y: Any, task: Task, classes: NDArray[Any] | None, inpu
     matches = labels[:, None] == classes[None, :]
     if not matches.any(axis=1).all():
         foreign = labels[~matches.any(axis=1)][0]
-        raise ArgumentError(f"y: {foreign!r} is not one of the classes {', '.join(map(str, classes))}")
+        raise ArgumentError(f"y: {foreign} is not one of the classes {', '.join(map(str, classes))}")
     return features, matches.astype(np.float64)
