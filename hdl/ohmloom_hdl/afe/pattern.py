@@ -12,6 +12,9 @@ from ohmloom.spec.switches import SwitchMap
 from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import OutputPort, count_bits, index_bits, route_layout
 
+# As deep as a block RAM at least: of a smaller memory synthesis makes flip-flops.
+EBR_WORDS = 256
+
 
 class SwitchPattern(wiring.Component):
     """Makes the pattern of a drive or a pulse and hands it over, one bit of every chain a transfer, bit 0 first.
@@ -113,7 +116,7 @@ class SwitchPattern(wiring.Component):
     def _write_bit(self, m: Module, position: Signal, following: Signal) -> Value:
         """The writing chain's bit while writing."""
         fields = SwitchMap(self._spec).write
-        m.submodules.mask = mask = BlockRam(shape=1, depth=1 << len(self.mask_column))
+        m.submodules.mask = mask = BlockRam(shape=1, depth=max(1 << len(self.mask_column), EBR_WORDS))
         m.d.comb += [
             mask.address_w.eq(self.mask_column),
             mask.data_w.eq(self.mask),
