@@ -30,10 +30,13 @@ Rule = Callable[[Module, "Proof"], None]
 
 
 class Proof(Elaboratable):
-    """`Safety(spec)` with its monitors, properties and invariants; `rtlil()` is the text to prove."""
+    """A safety block with its monitors and what `rules` assert of them; `rtlil()` is the text to prove.
 
-    def __init__(self, spec: ChipSpec, *rules: Rule) -> None:
-        self.spec, self.dut, self.rules = spec, Safety(spec), rules
+    dut: the block, if it is not `Safety(spec)`.
+    """
+
+    def __init__(self, spec: ChipSpec, *rules: Rule, dut: Safety | None = None) -> None:
+        self.spec, self.dut, self.rules = spec, dut or Safety(spec), rules
         limits, clock_hz = spec.limits, spec.controller.clock_hz
         self.settling = cycles(max(spec.row_dac.settling_ns, spec.rail_dac.settling_ns), clock_hz)
         self.rails_to_reading = 0x02000000 | Rail.READ_GATE << 20 | spec.rail_code(limits.gate_v) << 8

@@ -43,8 +43,7 @@ def test_over_current_trips(chip: str, tmp_path) -> None:
 def test_a_block_with_another_limit_is_found_out(wrong: dict[str, float], tmp_path) -> None:
     """The rules do not come from the block: one that was built for other limits does not pass."""
     spec = load_chip("bench-8x16")
-    proof = Proof(spec, *RULES, *INVARIANTS)
-    proof.replace(Safety(spec.model_copy(update={"limits": spec.limits.model_copy(update=wrong)})))
-    log = prove(proof.rtlil(), tmp_path)
+    other = spec.model_copy(update={"limits": spec.limits.model_copy(update=wrong)})
+    log = prove(Proof(spec, *RULES, *INVARIANTS, dut=Safety(other)).rtlil(), tmp_path)
     assert "DONE (PASS" not in log
     assert "Assert failed" in log, log

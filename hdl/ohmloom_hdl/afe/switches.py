@@ -1,6 +1,6 @@
 """Chains of ADG714 switches (data sheet Rev. E: serial interface, daisy-chaining)."""
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,10 +12,10 @@ from ohmloom_hdl.interfaces import SpiPort
 class SwitchChains(wiring.Component):
     """Chains that are shifted together, one bit of each a transfer; the parts take over what they hold when SYNC rises.
 
-    A bit is on DIN in the cycle of its transfer, and sampled by the falling clock edge in its middle; while no bit comes, the clock is high.
-    SYNC falls with the first bit and rises in the cycle after `latch`, which may come with the last bit; `updated` strobes
-    then, and no bit is taken in that cycle. `abort` raises SYNC likewise, for a reset of the parts. `selected`: bits
-    have been taken that are not taken over yet.
+    A bit is on DIN in the cycle of its transfer, and is sampled by the falling clock edge in its middle; while no bit comes,
+    the clock is high and DIN low. SYNC falls with the first bit and rises in the cycle after `latch`, which may come with
+    the last bit; `updated` strobes then, and no bit is taken in that cycle. `abort` raises SYNC likewise, for a reset of
+    the parts. selected: bits have been taken that the parts have not taken over yet.
     """
 
     def __init__(self, part: Switch, clock_hz: int, chains: int) -> None:
@@ -40,7 +40,7 @@ class SwitchChains(wiring.Component):
             self.pins.select_n.eq(~(self.selected | shift)),
             self.pins.clock_high.eq(1),
             self.pins.clock_low.eq(~shift),
-            self.pins.data.eq(self.bits.payload),
+            self.pins.data.eq(Mux(shift, self.bits.payload, 0)),
         ]
         m.d.sync += [
             self.updated.eq(self.latch),
