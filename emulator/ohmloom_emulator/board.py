@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from numpy.typing import NDArray
+
 from ohmloom.errors import ArgumentError, StateError
 from ohmloom.spec import load_chip, registers
 from ohmloom.spec.effects import ALL_EFFECTS, Effect
@@ -78,14 +80,19 @@ class Board:
         self.fabric = Fabric(
             spec, seed=chosen["seed"], stuck=chosen["stuck"], effects={Effect(name) for name in chosen["effects"]}
         )
-        self.controller = Controller(self.fabric)
+        self._noise_in, self._noise_out = NoisyLine(ber, 2 * self.fabric.seed), NoisyLine(ber, 2 * self.fabric.seed + 1)
+        self._attach()
         if arrays is not None:
             try:
                 self.fabric.restore(arrays)
-                self.controller.memories.restore(arrays)
+                self._restore_memories(arrays)
             except ValueError as error:
                 raise StateError(f"state {self._path}: damaged: {error}") from None
-        link = spec.link
+
+    def _attach(self) -> None:
+        """Puts a controller between the line and the fabric."""
+        self.controller = Controller(self.fabric)
+        link = self.fabric.spec.link
         self.receiver = Receiver(
             self.controller.execute,
             window=link.window,
@@ -94,7 +101,14 @@ class Board:
             emulated=True,
         )
         self.controller.link_counters = self._link_counters
-        self._noise_in, self._noise_out = NoisyLine(ber, 2 * self.fabric.seed), NoisyLine(ber, 2 * self.fabric.seed + 1)
+
+    def _memories(self) -> dict[str, NDArray[Any]]:
+        """The controller's memories, which a state file keeps."""
+        return self.controller.memories.arrays()
+
+    def _restore_memories(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Raises ValueError when an array is missing or has another size."""
+        self.controller.memories.restore(arrays)
 
     @property
     def baud(self) -> int:
@@ -116,7 +130,7 @@ class Board:
                 "stuck": fabric.stuck,
                 "effects": sorted(fabric.effects),
             }
-            state_file.save(self._path, meta, {**fabric.state(), **self.controller.memories.arrays()})
+            state_file.save(self._path, meta, {**fabric.state(), **self._memories()})
 
     def _link_counters(self) -> dict[registers.Register, int]:
         receiver = self.receiver
@@ -128,8 +142,8 @@ class Board:
         }
 
 
-def board_of_url(url: str) -> Board:
-    """The board that `emu://CHIP?seed=1&state=FILE&ber=1e-4&stuck=0.1&ideal=1` names; CHIP may be the path of a TOML file.
+def board_of_url(url: str, kind: type[Board] = Board) -> Board:
+    """The board, of a class, that `emu://CHIP?seed=1&state=FILE&ber=1e-4&stuck=0.1&ideal=1` names; CHIP may be the path of a TOML file.
 
     Raises ArgumentError for an unknown option or a value that cannot be read.
     """
@@ -139,7 +153,7 @@ def board_of_url(url: str) -> Board:
     if unknown:
         raise ArgumentError(f"{url}: unknown option {unknown[0]!r}; known: {', '.join(OPTIONS)}")
     try:
-        return Board(
+        return kind(
             unquote(parts.netloc + parts.path).rstrip("/"),
             seed=int(options["seed"]) if "seed" in options else None,
             state=options.get("state"),

@@ -221,6 +221,17 @@ class Fabric:
                 return done - 1
         return done
 
+    def pulse_current_a(
+        self, tile: int, row: int, groups: NDArray[np.bool_], polarity: Polarity, rails: NDArray[Any], gate: int
+    ) -> float:
+        """Total current of one pulse, groups (1, columns) and rails (1,), at its start; nothing is changed."""
+        cells, lsb_v = self.tiles[tile], self.spec.rail_dac.lsb_v
+        cells.update(self.now_ns)
+        before = cells.save(row)
+        total_a = cells.pulse(row, groups, polarity, rails * lsb_v, gate * lsb_v, 1, np.array([self.now_ns]))
+        cells.undo(before)
+        return float(total_a[0])
+
     def advance(self, duration_ns: int) -> None:
         """Lets time pass with the front end asleep."""
         self._spend_time(Cause.IDLE, duration_ns)

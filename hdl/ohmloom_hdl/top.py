@@ -20,7 +20,7 @@ class Controller(wiring.Component):
     """From a serial line to the pins of the analog front end; the way of a request is the order of the submodules.
 
     rx, tx: the UART. emulated: an emulated fabric is at the pins; it takes ADVANCE through `to_fabric` and `from_fabric`
-    (`CommandProcessor`). spram: see `Store`. pads_cycles: see `ohmloom_hdl.pads`.
+    (`CommandProcessor`), and sees from `executing` whether a request is being executed. spram: see `Store`. pads_cycles: see `ohmloom_hdl.pads`.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Controller(wiring.Component):
         if emulated:
             ports["to_fabric"] = Out(stream.Signature(8, always_ready=True))
             ports["from_fabric"] = In(stream.Signature(8))
+            ports["executing"] = Out(1)
         super().__init__(ports)
 
     def elaborate(self, platform):
@@ -75,6 +76,7 @@ class Controller(wiring.Component):
             safety.over_current.eq(pins.over_current),
         ]
         if self._emulated:
+            m.d.comb += self.executing.eq(link.requests.valid)
             connect(m, commands.to_fabric, flipped(self.to_fabric))
             connect(m, flipped(self.from_fabric), commands.from_fabric)
         return m

@@ -38,11 +38,14 @@ class Serial(serialutil.SerialBase):
             raise serialutil.SerialException("port is already open")
         if self._port is None:
             raise serialutil.SerialException("port must be configured before it can be used")
-        self.board = board_of_url(self._port)
+        self.board = self._board(self._port)
         # Saves also when the program ends without closing: a chip keeps its weights whatever its user does.
         self._finalizer = weakref.finalize(self, self.board.save)
         self._received.clear()
         self.is_open = True
+
+    def _board(self, url: str) -> Board:
+        return board_of_url(url)
 
     def close(self) -> None:
         if self.is_open:

@@ -1,0 +1,1 @@
+"""pyserial URL schemes of the twin: `protocol_rtl` is `rtl://`."""

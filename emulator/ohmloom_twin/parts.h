@@ -1,0 +1,143 @@
+// Models of the front end's parts, a cycle at a time: what their pins show is constant within each half of a cycle.
+// Written from the data sheets named in spec/parts/*.toml; times that a data sheet asks for are checked where the gateware
+// is simulated with edges (tests/cocotb), not here.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <vector>
+
+// One serial bus in one cycle.
+struct Bus {
+    bool clock_high, clock_low, select_n;
+    uint32_t data;
+};
+
+// Calls falls() at each falling edge of the clock with whether it is the one in the middle of the cycle, and rises().
+struct Clock {
+    bool level = true;
+    template <class Falls, class Rises> void cycle(const Bus &bus, Falls falls, Rises rises) {
+        const bool halves[2] = {bus.clock_high, bus.clock_low};
+        for (int half = 0; half < 2; ++half) {
+            if (level && !halves[half]) falls(half);
+            if (!level && halves[half]) rises(half);
+            level = halves[half];
+        }
+    }
+};
+
+// AD5628: 32-bit frames, sampled at the clock's falls, acted on at the 32nd.
+struct Dacs {
+    static constexpr int CHANNELS = 8, FRAME = 32;
+    enum Command { WRITE = 0, UPDATE = 1, WRITE_UPDATE_ALL = 2, WRITE_UPDATE = 3, REFERENCE = 8 };
+    int parts;
+    Clock clock;
+    int bits = FRAME;  // of the current frame
+    bool selected = false;
+    std::vector<uint32_t> words;
+    std::vector<std::array<int16_t, CHANNELS>> inputs, outputs;
+    explicit Dacs(int parts) : parts(parts), words(parts), inputs(parts), outputs(parts) {}
+
+    // True when outputs may have changed; `half` is then when.
+    bool cycle(const Bus &bus, int &half) {
+        if (!bus.select_n && !selected) bits = 0;
+        selected = !bus.select_n;
+        bool updated = false;
+        clock.cycle(bus, [&](int at) {
+            if (!selected || bits == FRAME) return;
+            for (int part = 0; part < parts; ++part) words[part] = words[part] << 1 | (bus.data >> part & 1);
+            if (++bits < FRAME) return;
+            for (int part = 0; part < parts; ++part) updated |= act(part, words[part]);
+            half = at;
+        }, [](int) {});
+        return updated;
+    }
+
+    bool act(int part, uint32_t word) {
+        const int command = word >> 24 & 15, address = word >> 20 & 15;
+        const int16_t code = word >> 8 & 0xFFF;
+        const int first = address == 15 ? 0 : address, last = address == 15 ? CHANNELS - 1 : address;
+        if (command == REFERENCE) return true;
+        if (command > WRITE_UPDATE || first >= CHANNELS) return false;
+        for (int channel = first; channel <= last; ++channel) {
+            if (command != UPDATE) inputs[part][channel] = code;
+            if (command == UPDATE || command == WRITE_UPDATE) outputs[part][channel] = inputs[part][channel];
+        }
+        if (command == WRITE_UPDATE_ALL) outputs[part] = inputs[part];
+        return command != WRITE;
+    }
+};
+
+// ADG714 chains: shifted at the clock's falls, taken over when SYNC rises; all open while RESET is low.
+struct Switches {
+    int chains, bits;
+    Clock clock;
+    bool selected = false, any = false;
+    std::vector<uint8_t> shift, closed;  // chains x bits, bit 0 the one that was shifted first
+    Switches(int chains, int bits) : chains(chains), bits(bits), shift(chains * bits), closed(chains * bits) {}
+
+    // True when switches may have changed.
+    bool cycle(const Bus &bus, bool reset_n) {
+        if (!reset_n) {
+            const bool changed = any;
+            std::fill(shift.begin(), shift.end(), 0);
+            std::fill(closed.begin(), closed.end(), 0);
+            any = selected = false;
+            clock.cycle(bus, [](int) {}, [](int) {});
+            return changed;
+        }
+        bool changed = false;
+        if (bus.select_n && selected) {
+            closed = shift;
+            any = changed = true;
+        }
+        selected = !bus.select_n;
+        clock.cycle(bus, [&](int) {
+            if (!selected) return;
+            for (int chain = 0; chain < chains; ++chain) {
+                uint8_t *place = &shift[chain * bits];
+                std::move(place + 1, place + bits, place);
+                place[bits - 1] = bus.data >> chain & 1;
+            }
+        }, [](int) {});
+        return changed;
+    }
+};
+
+// ADS7953: samples at CS's fall; SDO changes there and at the clock's falls; the multiplexer moves at the second one.
+struct Adcs {
+    static constexpr int FRAME = 16, CODE_BITS = 12, MUX_FALL = 2;
+    enum Mode { MANUAL = 1 };
+    int parts;
+    Clock clock{false};
+    bool selected = false;
+    int falls = FRAME, channel = 0, next_channel = 0;
+    uint16_t command = 0;
+    std::vector<uint16_t> words;
+    uint32_t sdo = 0;
+    explicit Adcs(int parts) : parts(parts), words(parts) {}
+
+    // sample(channel, codes) fills the parts' codes.
+    template <class Sample> void cycle(const Bus &bus, Sample sample) {
+        if (!bus.select_n && !selected) {
+            std::vector<int16_t> codes(parts);
+            sample(channel, codes.data());
+            for (int part = 0; part < parts; ++part) words[part] = channel << CODE_BITS | codes[part];
+            falls = command = 0;
+            show();
+        }
+        selected = !bus.select_n;
+        clock.cycle(bus, [&](int) {
+            if (!selected || falls == FRAME) return;
+            if (++falls == MUX_FALL) channel = next_channel;
+            if (falls < FRAME) show();
+            else if (command >> 12 == MANUAL && command >> 11 & 1) next_channel = command >> 7 & 15;
+        }, [&](int) {
+            if (selected && falls < FRAME) command = command << 1 | (bus.data & 1);
+        });
+    }
+
+    void show() {
+        sdo = 0;
+        for (int part = 0; part < parts; ++part) sdo |= uint32_t(words[part] >> (FRAME - 1 - falls) & 1) << part;
+    }
+};

@@ -1,0 +1,206 @@
+// The compiled controller between a serial line and the models of the front end's parts. `chip.h` is generated: the chip's
+// sizes, and the names of the controller's ports.
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+#include "controller.cc"
+#include "chip.h"
+#include "parts.h"
+
+namespace {
+
+// What the fabric is asked. All are called within twin_feed.
+struct Fabric {
+    void (*sample)(int channel, int16_t *codes);  // of each ADC, settled
+    int (*gate_opens)();                          // whether the rail's current is over its limit
+    void (*gate_closes)(uint64_t cycles);
+    int (*advance)(const uint8_t *request, uint8_t *answer);  // length of the answer
+};
+
+struct Twin {
+    cxxrtl_design::p_top top;
+    Fabric fabric;
+    Dacs rows{ROW_DACS}, rails{1};
+    Switches switches{CHAINS, CHAIN_BITS};
+    Adcs adcs{ADCS};
+    Bus row_bus{true, true, true, 0}, rail_bus{true, true, true, 0}, adc_bus{false, false, true, 0}, switch_bus{true, true, true, 0};
+    bool reset_n = false, gate = false, was_open = false, over = false;
+    uint64_t cycle = 0, opened = 0;
+    uint64_t changed = 0;  // half cycles: when rows or switches last changed
+    uint64_t drive = 0;    // number of that change
+    int stages = 1;
+    uint32_t garbage = 1;
+    bool rx = true;
+    std::vector<uint8_t> asked, answer;
+    size_t answered = 0;
+
+    explicit Twin(Fabric fabric) : fabric(fabric) {
+        top.p_rst.set<uint32_t>(1);
+        for (int count = 0; count < 4; ++count) tick();
+        top.p_rst.set<uint32_t>(0);
+    }
+
+    void rows_or_switches_changed(int half) {
+        changed = 2 * cycle + half;
+        ++drive;
+        stages = 1;
+        for (int tile = 0; tile < TILES; ++tile) stages += switches.closed[tile * CHAIN_BITS + CHAINED_BIT];
+    }
+
+    void sample(int channel, int16_t *codes) {
+        // Twice the settling in half cycles, so that nothing is rounded.
+        const uint64_t settle_ns = SETTLE_NS + uint64_t(stages - 1) * STAGE_SETTLE_NS;
+        if (switches.any && (2 * cycle - changed) * 500000000ull >= settle_ns * CLOCK_HZ) {
+            fabric.sample(channel, codes);
+            return;
+        }
+        for (int part = 0; part < ADCS; ++part) {  // not settled: worth nothing
+            garbage = garbage * 1664525u + 1013904223u;
+            codes[part] = garbage >> 20;
+        }
+    }
+
+    // The parts see the pins of the cycle before: the pads are registers.
+    void parts() {
+        int half = 0;
+        if (rows.cycle(row_bus, half)) rows_or_switches_changed(half);
+        rails.cycle(rail_bus, half);
+        if (switches.cycle(switch_bus, reset_n)) rows_or_switches_changed(0);
+        if (gate && !was_open) {
+            opened = cycle;
+            over = fabric.gate_opens();
+        }
+        if (!gate && was_open) {
+            over = false;
+            fabric.gate_closes(cycle - opened);
+        }
+        was_open = gate;
+        adcs.cycle(adc_bus, [&](int channel, int16_t *codes) { sample(channel, codes); });
+    }
+
+    void emulation() {
+        if (top.PORT(to__fabric____valid).get<uint32_t>()) {
+            asked.push_back(top.PORT(to__fabric____payload).get<uint32_t>());
+            if (asked.size() == ADVANCE_BYTES) {
+                answer.resize(256);
+                answer.resize(fabric.advance(asked.data(), answer.data()));
+                asked.clear();
+                answered = 0;
+            }
+        } else if (answered < answer.size() && top.PORT(from__fabric____valid).get<uint32_t>() &&
+                   top.PORT(from__fabric____ready).get<uint32_t>()) {
+            ++answered;
+        }
+    }
+
+    void tick() {
+        const uint32_t sdo = adcs.sdo;
+        top.p_clk.set<bool>(true);
+        top.step();
+        top.p_rx.set<uint32_t>(rx);
+        top.PORT(pins____sdo).set<uint32_t>(sdo);
+        top.PORT(pins____over__current).set<uint32_t>(over);
+        const bool more = answered < answer.size();
+        top.PORT(from__fabric____valid).set<uint32_t>(more);
+        if (more) top.PORT(from__fabric____payload).set<uint32_t>(answer[answered]);
+        top.p_clk.set<bool>(false);
+        top.step();
+        parts();
+        row_bus = BUS(row__dac);
+        rail_bus = BUS(rail__dac);
+        adc_bus = BUS(adc);
+        switch_bus = BUS(switch);
+        reset_n = top.PORT(pins____switch__reset__n).get<uint32_t>();
+        gate = top.PORT(pins____pulse__gate).get<uint32_t>();
+        emulation();
+        ++cycle;
+    }
+};
+
+// The other end of the UART, at `baud`.
+struct Line {
+    Twin &twin;
+    const uint8_t *data;
+    size_t length, sent = 0;
+    double bit;                      // cycles
+    double next = 0;                 // of the bit that is sent
+    int sending = 10, receiving = 10;  // bits of the current bytes that are done
+    double sample_at = 0;
+    uint32_t byte = 0;
+    bool was_high = true;
+    std::vector<uint8_t> received;
+
+    void before() {
+        const double now = double(twin.cycle);
+        if (sending == 10 && sent < length && now >= next) {
+            sending = 0;
+            next = std::max(next, now);
+        }
+        while (sending < 10 && now >= next) {
+            twin.rx = sending == 0 ? false : sending == 9 ? true : data[sent] >> (sending - 1) & 1;
+            next += bit;
+            if (++sending == 10) ++sent;
+        }
+    }
+
+    void after() {
+        const bool high = twin.top.p_tx.get<uint32_t>();
+        const double now = double(twin.cycle);
+        if (receiving == 10) {
+            if (was_high && !high) {
+                receiving = 1;
+                byte = 0;
+                sample_at = now + 1.5 * bit;
+            }
+        } else if (now >= sample_at) {
+            sample_at += bit;
+            if (receiving < 9) byte |= uint32_t(high) << (receiving - 1);
+            else received.push_back(byte);
+            ++receiving;
+        }
+        was_high = high;
+    }
+
+    bool busy() const { return sent < length || sending < 10 || receiving < 10 || !was_high; }
+};
+
+}  // namespace
+
+extern "C" {
+
+void *twin_new(Fabric fabric) { return new Twin(fabric); }
+void twin_delete(void *twin) { delete static_cast<Twin *>(twin); }
+uint64_t twin_cycles(void *twin) { return static_cast<Twin *>(twin)->cycle; }
+
+// What the parts show now; the arrays live as long as the twin.
+uint64_t twin_drive(void *twin) { return static_cast<Twin *>(twin)->drive; }
+const int16_t *twin_rows(void *twin) { return static_cast<Twin *>(twin)->rows.outputs.data()->data(); }
+const int16_t *twin_rails(void *twin) { return static_cast<Twin *>(twin)->rails.outputs.data()->data(); }
+const uint8_t *twin_switches(void *twin) { return static_cast<Twin *>(twin)->switches.closed.data(); }
+
+void twin_store_read(void *twin, uint16_t *words) {
+    for (size_t place = 0; place < STORE_WORDS; ++place) words[place] = static_cast<Twin *>(twin)->top.STORE[place].get<uint32_t>();
+}
+void twin_store_write(void *twin, const uint16_t *words) {
+    for (size_t place = 0; place < STORE_WORDS; ++place) static_cast<Twin *>(twin)->top.STORE[place].set<uint32_t>(words[place]);
+}
+
+// Sends bytes and runs until nothing has happened for `quiet` cycles; returns how many bytes came back.
+size_t twin_feed(void *pointer, const uint8_t *data, size_t length, uint32_t baud, uint64_t quiet, uint8_t *received, size_t room) {
+    Twin &twin = *static_cast<Twin *>(pointer);
+    Line line{twin, data, length};
+    line.bit = double(CLOCK_HZ) / baud;
+    for (uint64_t silent = 0; silent < quiet; ++silent) {
+        line.before();
+        twin.tick();
+        line.after();
+        if (line.busy() || twin.top.PORT(executing).get<uint32_t>()) silent = 0;
+    }
+    twin.rx = true;
+    const size_t count = std::min(room, line.received.size());
+    std::memcpy(received, line.received.data(), count);
+    return count;
+}
+}

@@ -1,0 +1,187 @@
+"""The compiled controller in this process, with an emulated fabric at its pins."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ohmloom.spec.commands import ADVANCE, TYPE_ERROR, Polarity
+from ohmloom.spec.memory_map import MemoryMap
+from ohmloom.spec.switches import Rail, SwitchMap
+from ohmloom_emulator.controller.controller import Controller
+from ohmloom_emulator.fabric import Fabric, Stage
+from ohmloom_twin.build import library
+from ohmloom_twin.switch_state import Chain, Window, Write, decode
+
+QUIET_CYCLES = 4000  # without anything on the line or in execution: nothing more will come
+DAC_CHANNELS = 8
+
+_SAMPLE = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.POINTER(ctypes.c_int16))
+_OPENS = ctypes.CFUNCTYPE(ctypes.c_int)
+_CLOSES = ctypes.CFUNCTYPE(None, ctypes.c_uint64)
+_ADVANCE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_uint8), ctypes.POINTER(ctypes.c_uint8))
+
+
+class _Fabric(ctypes.Structure):
+    _fields_ = (("sample", _SAMPLE), ("gate_opens", _OPENS), ("gate_closes", _CLOSES), ("advance", _ADVANCE))
+
+
+class Twin:
+    """Bytes in, bytes out, at a line rate; between them the gateware runs, and causes the fabric's events.
+
+    A drive is one event, when its first settled sample is taken; a pulse is one when the gate closes. What goes wrong
+    behind the pins is raised by the `feed` in which it happened.
+    """
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.fabric, self.spec = fabric, fabric.spec
+        self._switches = SwitchMap(self.spec)
+        self._clock = Controller(fabric)  # for ADVANCE, which is no business of the gateware's
+        self._library = ctypes.CDLL(str(library(self.spec)))
+        for name, result, arguments in (
+            ("twin_new", ctypes.c_void_p, [_Fabric]),
+            ("twin_delete", None, [ctypes.c_void_p]),
+            ("twin_cycles", ctypes.c_uint64, [ctypes.c_void_p]),
+            ("twin_drive", ctypes.c_uint64, [ctypes.c_void_p]),
+            ("twin_rows", ctypes.POINTER(ctypes.c_int16), [ctypes.c_void_p]),
+            ("twin_rails", ctypes.POINTER(ctypes.c_int16), [ctypes.c_void_p]),
+            ("twin_switches", ctypes.POINTER(ctypes.c_uint8), [ctypes.c_void_p]),
+            ("twin_store_read", None, [ctypes.c_void_p, ctypes.c_void_p]),
+            ("twin_store_write", None, [ctypes.c_void_p, ctypes.c_void_p]),
+            (
+                "twin_feed",
+                ctypes.c_size_t,
+                [
+                    ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p,
+                    ctypes.c_size_t,
+                ],
+            ),
+        ):  # fmt: skip
+            function = getattr(self._library, name)
+            function.restype, function.argtypes = result, arguments
+        self._callbacks = _Fabric(
+            _SAMPLE(self._guarded(self._sample)),
+            _OPENS(self._guarded(self._gate_opens)),
+            _CLOSES(self._guarded(self._gate_closes)),
+            _ADVANCE(self._guarded(self._advance)),
+        )
+        self._handle: int | None = self._library.twin_new(self._callbacks)
+        self._error: BaseException | None = None
+        self._driven = 0  # the drive that the fabric has had
+        dacs = self.spec.afe.row_dacs
+        self._row_dacs = np.ctypeslib.as_array(self._library.twin_rows(self._handle), (dacs, DAC_CHANNELS))
+        self._rails = np.ctypeslib.as_array(self._library.twin_rails(self._handle), (DAC_CHANNELS,))
+        self._received = np.zeros(1 << 20, dtype=np.uint8)
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles that the controller has run."""
+        return int(self._library.twin_cycles(self._handle))
+
+    def feed(self, data: bytes, baud: int) -> bytes:
+        """Bytes that arrive at `baud`; returns those that the controller sends, as that rate reads them."""
+        count = self._library.twin_feed(
+            self._handle, data, len(data), baud, QUIET_CYCLES, self._received.ctypes.data, self._received.size
+        )
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return self._received[:count].tobytes()
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._library.twin_delete(self._handle)
+            self._handle = None
+
+    def memory(self) -> NDArray[np.uint16]:
+        """The words of the controller's memory."""
+        words = np.zeros(-(-MemoryMap(self.spec).bytes // 2), dtype=np.uint16)
+        self._library.twin_store_read(self._handle, words.ctypes.data)
+        return words
+
+    def set_memory(self, words: NDArray[np.uint16]) -> None:
+        kept = np.ascontiguousarray(words, dtype=np.uint16)
+        self._library.twin_store_write(self._handle, kept.ctypes.data)
+
+    def _guarded(self, function: Any) -> Any:
+        """An exception cannot pass through C++: `feed` raises it."""
+
+        def call(*arguments: Any) -> int:
+            try:
+                return function(*arguments) or 0
+            except BaseException as error:
+                self._error = self._error or error
+                return 0
+
+        return call
+
+    # Events
+
+    def _state(self) -> Window | Chain | Write | None:
+        bits = self._switches.bits
+        closed = np.ctypeslib.as_array(self._library.twin_switches(self._handle), (self._switches.chains, bits))
+        return decode(self.spec, closed.tolist())
+
+    def _sample(self, channel: int, codes: Any) -> None:
+        spec, fabric = self.spec, self.fabric
+        adcs = spec.afe.column_adcs
+        drive = int(self._library.twin_drive(self._handle))
+        if drive != self._driven:
+            self._driven = drive
+            self._drive(self._state())
+        columns = np.arange(channel * adcs, min((channel + 1) * adcs, spec.columns))
+        raw, saturated = fabric.sample(columns)
+        middle = 1 << (spec.column_adc.bits - 1)
+        for adc, (code, at_end) in enumerate(zip((middle - raw[0]).tolist(), saturated[0].tolist(), strict=True)):
+            codes[adc] = 0 if at_end and code == 1 else code  # both of the ADC's last codes are raw 2047
+
+    def _drive(self, state: Window | Chain | Write | None) -> None:
+        fabric, spec = self.fabric, self.spec
+        # Row r is channel r // row_dacs of DAC r mod row_dacs.
+        codes = self._row_dacs.T.reshape(-1)[: spec.rows].astype(np.int64) - (1 << (spec.row_dac.bits - 1))
+        if isinstance(state, Window):
+            fabric.select(state.tile, state.row, state.rows, state.tia_range)
+            first = 0 if state.row == fabric.reference_row else state.row  # the reference row hangs on the first driver
+            codes = codes[first : first + state.rows]
+        elif isinstance(state, Chain):
+            fabric.route([
+                Stage(stage.tile, stage.tia_range, stage.attenuator, bool(stage.relu), bool(stage.bias))
+                for stage in state.stages
+            ])  # fmt: skip
+        else:
+            raise AssertionError(f"a sample is taken while the switches connect {state}")
+        fabric.drive(codes[None, :])
+
+    def _write(self) -> dict[str, Any]:
+        state = self._state()
+        if not isinstance(state, Write):
+            raise AssertionError(f"the pulse gate opens while the switches connect {state}")
+        return {
+            "tile": state.tile,
+            "row": state.row,
+            "groups": np.array([state.columns]),
+            "polarity": Polarity.RESET if state.reset else Polarity.SET,
+            "rails": np.array([int(self._rails[Rail.RESET if state.reset else Rail.SET])]),
+            "gate": int(self._rails[Rail.GATE]),
+        }
+
+    def _gate_opens(self) -> int:
+        # A trip opens the switches with the gate, so what is written is decided now.
+        self._writing = self._write()
+        return int(self.fabric.pulse_current_a(**self._writing) > self.spec.limits.over_current_a)
+
+    def _gate_closes(self, cycles: int) -> None:
+        clock_hz = self.spec.controller.clock_hz
+        width_ns = (2 * cycles * 10**9 + clock_hz) // (2 * clock_hz)
+        self.fabric.pulse(width_ns=width_ns, **self._writing)
+
+    def _advance(self, request: Any, answer: Any) -> int:
+        """ADVANCE's request: a byte that says whether it was taken, and the answer's payload."""
+        taken, payload = self._clock.execute(ADVANCE.code, bytes(request[: ADVANCE.request.header_bytes]))
+        content = bytes([taken != TYPE_ERROR]) + (payload if taken != TYPE_ERROR else b"")
+        for place, byte in enumerate(content):
+            answer[place] = byte
+        return len(content)
