@@ -4,15 +4,25 @@ import random
 import zlib
 
 import pytest
+from tests.hdl.helpers import Store, idle, simulate, strobe, wait
 
 from ohmloom.link import FrameDecoder, encode
 from ohmloom.spec import load_chip
-from ohmloom.spec.commands import ANSWER, DEFAULT_BAUD, HELLO, MVM, PROTOCOL_VERSION, RATE, TYPE_ERROR
+from ohmloom.spec.commands import (
+    ANSWER,
+    DEFAULT_BAUD,
+    HELLO,
+    MVM,
+    PROTOCOL_VERSION,
+    RATE,
+    TYPE_ERROR,
+    TYPE_NAK,
+    NakReason,
+)
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_emulator.controller.receiver import Receiver
 from ohmloom_hdl.link import Link, Protocol
 from ohmloom_hdl.link.uart import step_of
-from tests.hdl.helpers import Store, idle, simulate, strobe, wait
 
 PAYLOAD = 128
 COUNTS = ("good", "bad", "nak", "repeat")
@@ -195,3 +205,232 @@ def test_answers_as_the_emulator_does(window, seed):
         "good": talk.receiver.frames_good, "bad": talk.receiver.frames_bad,
         "nak": talk.receiver.naks, "repeat": talk.receiver.repeats,
     }  # fmt: skip
+
+
+def request(sequence, payload=b""):
+    return encode(MVM.code, sequence & 0xFF, payload)
+
+
+def replies(data):
+    """(type, sequence, payload) of each frame in `data`."""
+    return [tuple(frame) for frame in FrameDecoder(PAYLOAD).feed(bytes(data))]
+
+
+class Gate:
+    """An executor that holds requests back until it is opened."""
+
+    def __init__(self, bench):
+        self._bench, self.open = bench, False
+        bench._execute = lambda kind, payload: (kind | ANSWER, payload)
+
+    async def hold(self, ctx):
+        port = self._bench.dut.requests
+        work = self._bench._work
+        while not (ctx.get(port.valid) and self.open):
+            await ctx.tick()
+        await work(ctx)
+
+
+def test_frames_without_room_are_bad_ones_and_forgotten_only_when_many():
+    spec, rng = make_spec(), random.Random(5)
+    bench = Bench(Protocol(spec), spec, rng)
+    line, gate = ByteLine(bench, stall=0.0), Gate(bench)
+    bad, many = b"\5bad\0", 20
+
+    async def host(ctx):
+        await line.say(ctx, hello() + b"".join(request(sequence, bytes((sequence,))) for sequence in range(1, 6)))
+        await line.say(ctx, bad * many)
+        assert not bench.calls
+        gate.open = True
+        await bench.silence(ctx, 500)
+        await line.say(ctx, request(5, b"again"))
+        await bench.silence(ctx, 500)
+
+    simulate(dut := bench.dut, host, background=[bench.store.serve, gate.hold, bench._watch, line.listen])
+    assert dut is bench.dut
+    found = replies(bench.received)
+    assert [answer[:2] for answer in found[1:5]] == [(MVM.code | ANSWER, sequence) for sequence in range(1, 5)]
+    naks = found[5:-1]
+    assert set(naks) == {(TYPE_NAK, 5, bytes((5, NakReason.BAD_FRAME)))}
+    assert found[-1] == (MVM.code | ANSWER, 5, b"again")
+    # The queue has room for 16 frames; the first had left it for the executor only when the gate was opened.
+    assert len(naks) == 16 - 4
+    assert bench.counts == {"good": 6, "bad": 1 + many, "nak": len(naks), "repeat": 0}
+
+
+def test_frames_follow_each_other_without_a_gap():
+    """Answers that are longer than their requests: nothing but the frames' own overhead lies between payloads."""
+    spec, rng = make_spec(), random.Random(6)
+    frames, window, cycles = 8, spec.link.window, 40  # cycles a byte
+    answer = bytes(rng.choices((0, 1, 2, 3), k=PAYLOAD))
+    bench = Bench(Protocol(spec), spec, rng, think=2000, execute=lambda kind, _: (kind | ANSWER, answer))
+    line = ByteLine(bench, stall=0.0)
+    idle_bytes, ends = 0, 0
+
+    async def listen(ctx):
+        nonlocal idle_bytes, ends
+        dut = bench.dut
+        while True:
+            ctx.set(dut.line.ready, 1)
+            *_, valid, byte = await ctx.tick().sample(dut.line.valid, dut.line.payload)
+            ctx.set(dut.line.ready, 0)
+            if valid:
+                bench.received.append(byte)
+                ends += byte == 0
+            elif 2 < ends < frames:
+                idle_bytes += 1
+            await wait(ctx, cycles - 1)
+
+    async def host(ctx):
+        await line.say(ctx, hello(), cycles - 3)
+        for sequence in range(1, frames):
+            while sequence > ends + window - 1:
+                await ctx.tick()
+            await line.say(ctx, request(sequence, b"short"), cycles - 3)
+        while ends < frames:
+            await ctx.tick()
+
+    bench.run(host, listen, timeout_cycles=200_000)
+    assert [payload for _, _, payload in replies(bench.received)[1:]] == [answer] * (frames - 1)
+    assert idle_bytes == 0
+
+
+class SerialLine:
+    """The line of a `Link`, bit by bit at `baud`."""
+
+    def __init__(self, bench, baud=DEFAULT_BAUD):
+        self.bench, self.baud, self.framing_errors = bench, baud, 0
+
+    @property
+    def bit(self):
+        return self.bench.spec.controller.clock_hz / self.baud
+
+    async def say(self, ctx, data):
+        at = now = 0.0
+        for byte in data:
+            for bit in (0, *(byte >> index & 1 for index in range(8)), 1):
+                ctx.set(self.bench.dut.rx, bit)
+                at += self.bit
+                await wait(ctx, round(at - now))
+                now += round(at - now)
+
+    async def listen(self, ctx):
+        tx = self.bench.dut.tx
+        while True:
+            while ctx.get(tx):
+                await ctx.tick()
+            value, at, now = 0, self.bit / 2, 0
+            for index in range(10):
+                await wait(ctx, round(at - now))
+                now += round(at - now)
+                at += self.bit
+                value |= ctx.get(tx) << index
+            self.framing_errors += value & 1 or not value >> 9
+            self.bench.received.append(value >> 1 & 0xFF)
+            self.bench.quiet = 0
+
+
+def test_rates():
+    spec, rng = make_spec(clock_hz=1_000_000, baud_max=200_000), random.Random(7)
+    bench = Bench(Link(spec), spec, rng, execute=execute)
+    line, model = SerialLine(bench), bench.receiver(execute)
+    bad = b"\5bad\0"
+
+    async def host(ctx):
+        async def exchange(data):
+            """What is answered to `data`, which is sent at the model's rate; the answer comes at that rate, too."""
+            line.baud = model.baud
+            bench.received.clear()
+            await line.say(ctx, data)
+            await bench.silence(ctx, 3500)  # RATE's division takes most of it
+            expected = model.feed(data)
+            assert bytes(bench.received) == expected
+
+        await exchange(hello())
+        await exchange(rate(1, 200_000))
+        assert model.baud == 200_000
+        await exchange(request(2, b"abc") + rate(1, 200_000)[:4])  # a good frame at the new rate, then garbage
+        await exchange(b"\0" + bad * 5)
+        assert model.baud == 200_000
+        await exchange(rate(3, 150_000))
+        await exchange(bad * 3)
+        await exchange(hello())
+        await exchange(bad)
+        await exchange(rate(4, 100_000))
+        await exchange(bad * 4)
+        assert model.baud == 150_000  # no good frame came at 100 kbaud
+        await exchange(rate(4, 100_000))  # remembered, and changes the rate again
+        assert model.baud == 100_000
+        await exchange(request(5, bytes(20)) + rate(3, 150_000))
+        assert model.baud == 150_000
+
+    bench.run(host, line.listen, timeout_cycles=200_000)
+    assert line.framing_errors == 0
+    assert bench.counts["repeat"] == model.repeats == 2
+
+
+@pytest.mark.parametrize("clock_hz", [18_000_000, 20_000_000])
+def test_rate_is_computed_to_the_nearest_step(clock_hz):
+    """RATE's division, for the usual rates and some others."""
+    spec = make_spec(clock_hz=clock_hz)
+    rng = random.Random(clock_hz)
+    bench = Bench(Protocol(spec), spec, rng)
+    line = ByteLine(bench, stall=0.0)
+    rates = [9_600, 115_200, 921_600, 3_000_000, rng.randrange(9_600, 3_000_000)]
+
+    async def host(ctx):
+        ctx.set(bench.dut.idle, 1)
+        assert ctx.get(bench.dut.step) == step_of(DEFAULT_BAUD, clock_hz)
+        await line.say(ctx, hello())
+        for sequence, baud in enumerate(rates, start=1):
+            await line.say(ctx, rate(sequence, baud))
+            await bench.silence(ctx, 3500)
+            assert abs(ctx.get(bench.dut.step) * clock_hz / 2**18 - baud) <= 0.52 * clock_hz / 2**18
+
+    bench.run(host, line.listen)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chip", ["bench-8x16", "lab-128x128x4"])
+def test_payload_fills_the_line(chip):
+    """Full windows at 3 Mbaud, both directions: payload bytes x 10 / line bits, from the second answer to the last."""
+    spec, rng = load_chip(chip), random.Random(8)
+    size, window, frames = spec.link.payload_bytes, spec.link.window, 3 + 2 * spec.link.window
+    payload = rng.randbytes(size)
+    bench = Bench(Link(spec), spec, rng, think=2000, execute=lambda kind, payload: (kind | ANSWER, payload))
+    line = SerialLine(bench)
+    start = []
+
+    async def host(ctx):
+        def answered():
+            return bench.received.count(0)
+
+        async def until(count):
+            while answered() < count:
+                await ctx.tick()
+
+        await line.say(ctx, hello() + rate(1, spec.link.baud_max))
+        await until(2)
+        await wait(ctx, 200)
+        line.baud = spec.link.baud_max
+        for sequence in range(2, frames):
+            await until(sequence - window)
+            await line.say(ctx, request(sequence, payload))
+        await until(frames)
+
+    async def clock(ctx):
+        cycle, seen = 0, 0
+        while True:
+            await ctx.tick()
+            cycle += 1
+            if bench.received.count(0) > seen:
+                seen = bench.received.count(0)
+                start.append(cycle)
+
+    bench.run(host, line.listen, clock, timeout_cycles=10_000_000)
+    answers = FrameDecoder(size).feed(bytes(bench.received))[2:]
+    assert [answer.payload for answer in answers] == [payload] * (frames - 2)
+    bits = (start[-1] - start[2]) / line.bit
+    share = (len(answers) - 1) * size * 10 / bits
+    print(f"{chip}: {100 * share:.2f} % payload")
+    assert share >= 0.95
