@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from amaranth import Signal
 
 from ohmloom.spec import ChipSpec, load_chip
 from ohmloom.spec.switches import Rail, SwitchMap
@@ -335,8 +336,6 @@ class Expected:
 
 
 def bench(spec: ChipSpec, rng: random.Random, adc_model: Any, *, slow: bool) -> Any:
-    from amaranth import Signal
-
     dut, waits = FrontEnd(spec), Signal()
     parts = Parts(spec, rng, adc_model(spec.afe.column_adcs, PADS_CYCLES, rng, tag_errors=0.02), slow)
     engine = Engine(spec, dut, rng, idles=slow)
@@ -349,14 +348,14 @@ async def finished(ctx: Any, dut: FrontEnd) -> None:
     await ctx.tick().repeat(2)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("slow", [False, True])
 def test_random_drives_and_pulses(spec, simulate, adc_model, pattern, samples_of, routes, seed, slow) -> None:
     rng = random.Random(seed)
     dut, parts, engine, others, processes = bench(spec, rng, adc_model, slow=slow)
     requests = [
         random_pulse(spec, rng) if rng.random() < 0.3 else random_drive(spec, rng, routes)
-        for _ in range(30 if spec.rows < 100 else 12)
+        for _ in range(24 if spec.rows < 100 else 10)
     ]
     # Some again with other codes: their pattern is in force.
     for drive in [request for request in requests if isinstance(request, Drive)][:3]:
@@ -434,6 +433,25 @@ def test_drives_of_one_slot_wait_for_the_row_dacs_only(spec, simulate, adc_model
     simulate(dut, main, *others, cycles=6 * 600, processes=processes)
 
 
+def test_rows_without_transistors_are_held_at_vmid(simulate, adc_model) -> None:
+    """A passive array's rows are never isolated: those that a drive leaves out get code 0."""
+    spec = load_chip("bench-8x16-passive")
+    rng = random.Random(10)
+    dut, parts, engine, others, processes = bench(spec, rng, adc_model, slow=False)
+
+    async def main(ctx: Any) -> None:
+        ctx.set(dut.out.ready, 1)
+        await engine.drive(ctx, Drive(0, 0, [100 + row for row in range(8)], 0, 0, 0))
+        await engine.drive(ctx, Drive(0, 3, [-7, 9], 0, 0, 0))
+        await engine.drive(ctx, Drive(0, 8, [11], 0, 0, 0))  # the reference row, on the first row's driver
+        await finished(ctx, dut)
+        assert [frame.channel for frame in parts.row_frames] == 3 * list(range(8))
+        codes = [frame.codes[0] for frame in parts.row_frames]
+        assert codes == [*range(100, 108), 0, 0, 0, -7, 9, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0]
+
+    simulate(dut, main, *others, cycles=2000, processes=processes)
+
+
 def test_nothing_is_taken_before_the_dacs_hold_vmid(spec, simulate, adc_model, routes) -> None:
     rng = random.Random(9)
     dut, parts, _, others, processes = bench(spec, rng, adc_model, slow=False)
@@ -450,7 +468,7 @@ def test_nothing_is_taken_before_the_dacs_hold_vmid(spec, simulate, adc_model, r
     simulate(dut, main, *others, cycles=110, processes=processes)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_after_a_trip_everything_ends_and_patterns_are_shifted_anew(
     simulate, adc_model, pattern, samples_of, routes, seed
 ) -> None:
