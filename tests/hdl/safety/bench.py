@@ -110,7 +110,9 @@ class Bench:
     async def _offer(ctx, stream, payload) -> None:
         ctx.set(stream.payload, payload)
         ctx.set(stream.valid, 1)
-        await ctx.tick().until(stream.ready)
+        taken = False
+        while not taken:  # not until(): it cannot be left unfinished at the end of a simulation
+            _, _, taken = await ctx.tick().sample(stream.ready)
         ctx.set(stream.valid, 0)
 
     # The rules
