@@ -24,6 +24,7 @@ from .trains import Trains, only_devices, trains_of
 _STUCK_MOVES = 0.15  # of the usual device's range of ln(conductance), below which a device does not move
 _MIN_STUCK_DEVICES = 20  # fewer do not tell a share of stuck ones
 _SURE = 2.0  # of log-likelihood: by how much a limit must do better than none
+_AS_GOOD = 5.0  # of log-likelihood: fits this close are both possible
 
 
 class UndeterminedError(Error, ValueError):
@@ -203,6 +204,7 @@ def _determined(
         outer = solve(family, trains, widened(family, start, trains), progress=progress)
         # Limits that do no better than none are not in the data, however sharp they look from inside.
         best = inner if inner.surprise < outer.surprise - _SURE else outer
+        best = replace(best, errors=_apart(known, inner, outer, best))
         loose = [name for name in names if not best.errors[name] <= known[name].largest_error]
         if any(not known[name].optional for name in loose):
             reasons = {name: known[name].advice for name in loose if not known[name].optional}
@@ -211,6 +213,15 @@ def _determined(
             return best
         kept |= {name: f"the data leave it open; needs {known[name].advice}" for name in loose}
         names = tuple(name for name in names if name not in loose)
+
+
+def _apart(known: Mapping[str, Parameter], one: Solution, other: Solution, best: Solution) -> dict[str, float]:
+    """Standard errors, not less than how far apart two fits are that do about as well: a valley may be bent or rough."""
+    if abs(one.surprise - other.surprise) > _AS_GOOD:
+        return best.errors
+    fitted = [np.array([known[name].to_fit(s.values[name]) for name in best.errors]) for s in (one, other)]
+    differences = np.abs(fitted[0] - fitted[1])
+    return {name: max(error, float(x)) for (name, error), x in zip(best.errors.items(), differences, strict=True)}
 
 
 def _finished(family: Family, solution: Solution, trains: Trains, stuck: tuple[str, ...], kept: dict[str, str]) -> Any:

@@ -33,6 +33,7 @@ _PATIENCE, _GAIN = 4, 0.3  # steps in which the log-likelihood has to rise by th
 _FAR = 1e3  # standard error of a parameter that nothing depends on
 _LARGEST_SPREAD = 0.7  # volts, or of a logarithm
 _LEAST_MISFIT = 1e-4
+_LEAST_SEARCH = 0.02  # volts, or of a logarithm: offsets are searched at least so far
 _DAMPINGS = (1e-4, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 _DITCH = 2.0  # the rise of the cost that a step may take: limits of single pulses make the way down uneven
 _OUTLIER = 3.0  # standard deviations, beyond which a residual's weight falls
@@ -166,9 +167,10 @@ def solve(
         if step_number - last_gain >= _PATIENCE:
             if not polish or best.surprise > at_polish - _WORTH:
                 break
-            theta, last_gain = normal.polished(problem, theta, fitted.offsets, deviation), step_number
+            offsets = _searched(problem, theta, fitted.offsets, deviation, spreads)
+            theta, last_gain = normal.polished(problem, theta, offsets, deviation), step_number
             at_polish = best.surprise
-            fitted = replace(fitted, cell=problem.cell(theta))
+            fitted = replace(fitted, cell=problem.cell(theta), offsets=offsets)
             continue
         tried = []
         for damping in _DAMPINGS:
@@ -273,15 +275,38 @@ class _Normal:
         return np.asarray(self.parameters - np.einsum("dpk,dkl,dql->pq", self.mixed, inverses, self.mixed))
 
 
+def _losses(
+    problem: Problem, theta: FloatArray, offsets: FloatArray, deviation: FloatArray, spreads: FloatArray
+) -> FloatArray:
+    """Of each device: Huber's loss of its residuals, and its offsets' own; infinite where the model has no answer."""
+    r = np.abs(problem.pulses.siemens - problem.predict(theta, offsets)) / deviation
+    r = np.where(np.isfinite(r), r, np.inf)
+    loss = np.where(r <= _OUTLIER, 0.5 * r**2, _OUTLIER * (r - 0.5 * _OUTLIER))
+    own: FloatArray = 0.5 * np.sum((offsets / np.maximum(spreads, 1e-6)) ** 2, axis=1)
+    return np.bincount(problem.pulses.device, loss, len(offsets)) + own
+
+
 def _cost(
     problem: Problem, theta: FloatArray, offsets: FloatArray, deviation: FloatArray, spreads: FloatArray
 ) -> float:
-    """Huber's loss of the residuals, and the offsets' own; infinite where the model does not allow the parameters."""
-    r = np.abs(problem.pulses.siemens - problem.predict(theta, offsets)) / deviation
-    if not np.isfinite(r).all():
-        return np.inf
-    loss = np.where(r <= _OUTLIER, 0.5 * r**2, _OUTLIER * (r - 0.5 * _OUTLIER))
-    return float(loss.sum() + 0.5 * np.sum((offsets / np.maximum(spreads, 1e-6)) ** 2))
+    return float(_losses(problem, theta, offsets, deviation, spreads).sum())
+
+
+def _searched(
+    problem: Problem, theta: FloatArray, offsets: FloatArray, deviation: FloatArray, spreads: FloatArray
+) -> FloatArray:
+    """Offsets after a search along each, of all devices at once: a device held by its limit sees no slope to follow."""
+    offsets = offsets.copy()
+    least = _losses(problem, theta, offsets, deviation, spreads)
+    for reach in (2.0, 1.0, 0.5, 0.25):
+        for column in range(offsets.shape[1]):
+            for move in (-reach, reach):
+                trial = offsets.copy()
+                trial[:, column] += move * max(spreads[column], _LEAST_SEARCH)
+                losses = _losses(problem, theta, trial, deviation, spreads)
+                better = losses < least
+                offsets[better], least[better] = trial[better], losses[better]
+    return offsets
 
 
 def _likely_noises(tracked: Tracked, trains: Trains, predicted: FloatArray, misfit: float) -> tuple[float, float]:
