@@ -130,7 +130,8 @@ def _show(explanation: Explanation) -> None:
         share = f"{explanation.share(name):.1%}" if name in explanation.causes else ""
         row = [LABELS[name], f"{loss.output_error:.2%}", share]
         if loss.score is not None:
-            row += [f"{loss.score:+.3g}", "" if loss.standard_error is None else f"± {loss.standard_error:.2g}"]
+            # Rounded, as a sum of losses leaves 1e-15 for 0.
+            row += [f"{round(loss.score, 6) + 0.0:+.3g}", "" if loss.standard_error is None else f"± {loss.standard_error:.2g}"]
         rows.append(row)
     title = explanation.title
     headings = ["cause", "output error", "share"]
