@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from ohmloom.compiler.cells import WeightCells, weight_cells
 from ohmloom.compiler.network import Network
@@ -165,6 +164,8 @@ def _orders(
     spec: ChipSpec,
 ) -> list[NDArray[np.int64]]:
     """For inputs, each hidden layer's units and outputs: which of them lies on each place."""
+    from scipy.optimize import linear_sum_assignment  # a second to load, which only faulty chips need
+
     span = spec.cell.g_max_siemens - spec.cell.g_min_siemens
     sums, weights_of_error = [], []
     for layer, cells, power in zip(model.layers, weight_cells(plain), powers, strict=True):
