@@ -67,13 +67,15 @@ def text(root: Path, stuck: float, seeds: int, updates: int) -> str:
     ]
     mean, spread = (float(f([r["accuracy"] for r in found])) for f in (np.mean, np.std))
     rows.append(["mean", f"{mean:.2%} +- {spread:.2%}", f"{np.mean([r['read'] for r in found]):.2%}", "", "", "", ""])
+    note = mnist(root)[4].replace(str(root), "DIR")
+    protocol = note[:1].upper() + note[1:] if note else "Its own training and test images"
     prose = [
         "# In-situ training with stuck cells",
         f"    python bench/in_situ/run.py --data DIR --stuck {stuck:g} --seeds {seeds} --updates {updates} --write",
         f"""`Chip.train_in_situ` on `emu://{CHIP}` with {stuck:.0%} of the cells stuck, through the link: 196-{HIDDEN[0]}-10 on
         {found[0]["cells"]:.0f} cells, random weights, {updates} updates of 400 images, one pulse a cell and update, by sign. The images are
-        MNIST's at 14 x 14 (means of 2 x 2 pixels). {mnist(root)[4].capitalize() or "The publisher's protocol"}. Tested {AGE_S:g} s
-        after the last pulse. A rail pulse is one amplitude on up to 32 cells of a row; random weights and forming are among them.""",
+        MNIST's at 14 x 14 (means of 2 x 2 pixels). {protocol}. Tested {AGE_S:g} s
+        after the last pulse; +- is the chips' standard deviation. A rail pulse is one amplitude on up to 32 cells of a row; random weights and forming are among them.""",
         table(rows),
         f"Published: {PUBLISHED}.",
     ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,3 +139,9 @@ def test_wrong_use_is_named(arguments, message, comparison, tmp_path):
     ran = CliRunner().invoke(app, ["compare", *named])
     assert ran.exit_code != 0
     assert message in ran.output + str(ran.exception)
+
+
+def test_the_page_lists_every_figure():
+    page = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE))
+    assert listed == set(FIGURES)
