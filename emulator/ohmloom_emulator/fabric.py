@@ -194,7 +194,7 @@ class Fabric:
         """Write pulses in turn on one row, each after the gap that the rails and the duty ask for; returns how many went well.
 
         groups: (n, columns), the columns of each pulse, no column in two of them; rails: (n,) and gate: codes of the rail DAC. The pulse whose
-        current goes over the rail's limit is the last one applied.
+        current goes over the rail's limit is cut short, and the last one applied.
         """
         dac, cells = self.spec.rail_dac, self.tiles[tile]
         duration_ns = self.spec.pulse_gap_ns(width_ns) + width_ns
@@ -208,10 +208,14 @@ class Fabric:
             before = cells.save(row)
             total_a = cells.pulse(row, groups[batch], polarity, volts, gate * dac.lsb_v, width_ns, starts_ns)
             over = np.flatnonzero(total_a > self.spec.limits.over_current_a)
-            if over.size and over[0] + 1 < len(volts):  # what came after the trip never happened
+            if over.size and (over[0] + 1 < len(volts) or width_ns > self.spec.trip_width_ns):
+                # The trip cuts the pulse, and what would come after it never happens.
                 cells.undo(before)
-                groups, rails = groups[: done + over[0] + 1], rails[: done + over[0] + 1]
-                continue
+                first, trips = done, done + int(over[0])
+                self.pulse(tile, row, groups[first:trips], polarity, rails[first:trips], gate, width_ns)
+                cut_ns = min(width_ns, self.spec.trip_width_ns)
+                self.pulse(tile, row, groups[trips : trips + 1], polarity, rails[trips : trips + 1], gate, cut_ns)
+                return trips
             for current_a, level_v in zip(total_a, volts, strict=True):
                 self._spend(Cause.WRITE, float(current_a * level_v), width_ns)
             self._spend(Cause.WRITE, dac.power_w, duration_ns * len(volts))

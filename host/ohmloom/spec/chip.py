@@ -19,6 +19,8 @@ from ohmloom.spec.layout import CODE_MAX
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+# Of the controller's clock, from the over-current pin to the closed pulse gate: pads, synchroniser, latch.
+OVER_CURRENT_CYCLES = 5
 
 
 class _Section(BaseModel):
@@ -244,6 +246,11 @@ class ChipSpec(_Section):
         """The width that a pulse asked for as `width_ns` really has: whole clock cycles."""
         clock_hz = self.controller.clock_hz
         return (2 * self.pulse_cycles(width_ns) * 10**9 + clock_hz) // (2 * clock_hz)
+
+    @property
+    def trip_width_ns(self) -> int:
+        """What is left of a pulse that sets the safety latch."""
+        return self.pulse_width_ns(OVER_CURRENT_CYCLES * 10**9 // self.controller.clock_hz)
 
     def pulse_gap_ns(self, width_ns: int) -> int:
         """Least time before a pulse: the rails settle, and pulses keep within their duty."""
