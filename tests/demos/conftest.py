@@ -1,8 +1,10 @@
-"""One run of the digits on each bundled chip, shared by the tests that look at it."""
+"""Runs shared by the tests that look at them, and real data where there are any."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,20 @@ from ohmloom.demos.digits import Digits
 from ohmloom.demos.pipeline import ideal_url, run
 from ohmloom.demos.results import Results
 
+DATA = Path(os.environ.get("OHMLOOM_DATA", Path(__file__).parents[3] / "shared" / "data"))
 Progress = dict[str, list[tuple[int, int]]]
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Callable[[str], Path]:
+    """The folder that holds a published data set's folder; skips the test where it is not at hand."""
+
+    def found(name: str) -> Path:
+        if not (DATA / name).exists():
+            pytest.skip(f"no {name} in {DATA}: set OHMLOOM_DATA to a folder laid out as `ohmloom demo --data` wants it")
+        return DATA
+
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -64,3 +64,43 @@ def test_failures(
     shown = capsys.readouterr()
     assert message in shown.err
     assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["speech", "--task", "digits"], 1, "give the folder that holds fsdd/recordings with --data DIR"),
+        (["images", "--task", "mnist", "--data", "EMPTY"], 1, "mnist is missing: --data DIR wants mnist in DIR"),
+        (["ecg", "--data", "EMPTY"], 1, "ECG5000_TRAIN.txt is missing"),
+        (["ecg", "--task", "stream", "--data", "EMPTY"], 1, "ecg is missing"),
+        (["speech", "--data", "no-such-folder"], 2, "no-such-folder"),
+        (["robot", "--task", "golf"], 2, "one of cartpole, pendulum, acrobot, lunarlander wanted, given 'golf'"),
+        (["wearable", "--mode", "digital"], 2, "digital"),
+    ],
+)
+def test_what_a_demo_misses_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    options: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    given = [str(tmp_path) if word == "EMPTY" else word for word in options]
+    assert ohmloom(monkeypatch, "demo", *given) == code
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert shown.out == ""
+
+
+def test_a_report_names_task_folder_and_mode_in_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    numbers, report = tmp_path / "numbers.json", tmp_path / "report.html"
+    options = ["--task", "cartpole", "--mode", "analog", "--chip", "bench-8x16", "--data", str(tmp_path)]
+    assert ohmloom(monkeypatch, "demo", "robot", *options, "--json", str(numbers), "--report", str(report)) == 0
+    written = json.loads(numbers.read_text("utf-8"))
+    assert written["layers"] == [4, 8, 2]
+    assert {"software_return", "chip_return", "ideal_return"} <= set(written)
+    page = report.read_text("utf-8")
+    assert f"--task cartpole --data {tmp_path} --mode analog" in page
+    assert "returns" in page

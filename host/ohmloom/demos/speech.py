@@ -92,4 +92,4 @@ def read_wav(path: Path) -> NDArray[np.float64]:
                 raise Error(f"{path}: mono, 16 bit, {RATE_HZ} Hz wanted, given {file.getparams()}")
             return np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
     except (wave.Error, EOFError) as error:
-        raise Error(f"{path}: not a WAV file ({error or 'it ends too early'})") from None
+        raise Error(f"{path}: not a WAV file ({str(error) or 'it ends too early'})") from None
