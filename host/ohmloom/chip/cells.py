@@ -208,7 +208,8 @@ class Cells(Connection):
         pulses = np.zeros(selected.shape, np.int64)
         conductance = np.full(selected.shape, np.nan)
         step = self.spec.siemens_per_code(self.spec.verify_range)
-        progress(what, 0, len(rows))
+        if len(rows):  # a pass that has nothing to do shows nothing
+            progress(what, 0, len(rows))
         for done, (row, answer) in enumerate(zip(rows, answers, strict=True), start=1):
             cells = answer["cells"]
             status[row], pulses[row], conductance[row] = cells["status"], cells["pulses"], cells["code"] * step
