@@ -39,17 +39,8 @@ class FrontEnd(wiring.Component):
                 "tripped": In(1),
             }
         )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        spec, afe, out = self._spec, self.afe, self.out
-        drive, pulse = afe.drive.payload, afe.pulse.payload
-        m.submodules.adc = adc = AdcDriver(spec, self._pads_cycles)
-        m.submodules.codes = codes = RowCodes(spec)
-        m.submodules.pattern = pattern = SwitchPattern(spec)
-        settling = Settling.of(spec)
-
-        held = Signal(  # what the switches show once the pattern has been latched
+        # What the switches show, once they have taken over the pattern that was made for it.
+        self._held = Signal(
             data.StructLayout(
                 {
                     "tile": index_bits(spec.tiles),
@@ -61,134 +52,173 @@ class FrontEnd(wiring.Component):
                 }
             )
         )
-        first, last = Signal.like(adc.first), Signal.like(adc.last)
-        in_force = Signal()  # the switches show `held`, a drive that is not routed
-        pending = Signal()  # a pattern is not latched yet
+        self._in_force = Signal()  # the switches show `held`, a drive that is not routed
+        self._pending = Signal()  # a pattern has not been latched yet
+        self._prepared = Signal()  # all has been shifted, and may come into force
+        self._begin = Signal()  # all is in force: settling begins
+        self._settling = settling = Settling.of(spec)
+        self._timer = Signal(range(max(settling.drive, settling.rail, settling.stage) + 1))
+        # Of the drive that comes into force next: its conversions, and the tiles of its route after the first.
+        slots = index_bits(spec.column_adc.channels)
+        self._slots = {name: Signal(slots, name=name) for name in ("first_slot", "last_slot")}
+        self._further = Signal(range(spec.tiles))
+        # Of the drive in force: tiles that settle after the one that `timer` is for; the ADCs know its slots, and wait to
+        # start; its last sample has not been taken.
+        self._stages, self._loaded, self._sampling = Signal.like(self._further), Signal(), Signal()
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        spec, afe, out, held = self._spec, self.afe, self.out, self._held
+        m.submodules.adc = adc = AdcDriver(spec, self._pads_cycles)
+        m.submodules.codes = codes = RowCodes(spec)
+        m.submodules.pattern = pattern = SwitchPattern(spec)
+        self._wire(m, adc, codes, pattern)
+
         updated, latched = Signal(), Signal()
-        settles, timer = Signal(), Signal(range(max(settling.drive, settling.rail, settling.stage) + 1))
-        further, stages = Signal(range(spec.tiles)), Signal(range(spec.tiles))  # that settle after the first
-        sampling = Signal()  # from coming into force to the last sample
-        stop, same = Signal.like(held.stop), Signal()
-        prepared, begin = Signal(), Signal()
         m.d.comb += [
-            stop.eq(drive.first_row + drive.rows),
-            same.eq(
-                in_force
-                & ~drive.routed
-                & (drive.tile == held.tile)
-                & (drive.first_row == held.first_row)
-                & (stop == held.stop)
-                & (drive.tia_range == held.tia_range)
-            ),
-            out.switch_latch.eq(prepared & pending),
-            begin.eq(
-                prepared
+            out.switch_latch.eq(self._prepared & self._pending),
+            self._begin.eq(
+                self._prepared
                 & (updated | out.row_updated | out.rail_updated | self.tripped)
                 & (latched | out.switch_updated | self.tripped)
             ),
-            afe.idle.eq(0),
             out.operating.eq(~afe.idle),
-            afe.pulse_done.eq(out.pulse_done),
-            afe.pulse_tripped.eq(out.pulse_tripped),
         ]
         m.d.sync += [updated.eq(updated | out.row_updated | out.rail_updated), latched.eq(latched | out.switch_updated)]
+        with m.If(out.switch_latch):
+            m.d.sync += [self._pending.eq(0), self._in_force.eq(~held.routed & ~held.writing)]
+        self._settle(m, adc)
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += afe.idle.eq(~self._sampling & ~adc.busy)
+                m.d.sync += [updated.eq(0), latched.eq(~pattern.start)]
+                with m.If(pattern.start):
+                    m.d.sync += self._pending.eq(1)
+                with m.If(out.ready | self.tripped):
+                    with m.If(afe.drive.valid):
+                        self._take_drive(m, codes, pattern)
+                    with m.Elif(afe.pulse.valid & afe.idle):
+                        self._take_pulse(m, pattern)
+            self._drive_states(m, adc, codes, pattern)
+            self._pulse_states(m, pattern)
+
+        with m.If(self.tripped):
+            m.d.sync += [self._pending.eq(0), self._in_force.eq(0)]
+        return m
+
+    def _settle(self, m: Module, adc: AdcDriver) -> None:
+        """Frames of the ADCs start as their latency asks for before the drive in force has settled."""
+        timer, stages = self._timer, self._stages
+        m.d.comb += adc.start.eq(self._loaded & (timer == 0) & (stages == 0))
         with m.If(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Elif(stages != 0):
-            m.d.sync += [timer.eq(settling.stage - 1), stages.eq(stages - 1)]
+            m.d.sync += [timer.eq(self._settling.stage - 1), stages.eq(stages - 1)]
         with m.If(adc.start):
-            m.d.sync += settles.eq(0)
+            m.d.sync += self._loaded.eq(0)
         with m.If(adc.sampled):
-            m.d.sync += sampling.eq(0)
-        with m.If(out.switch_latch):
-            m.d.sync += [pending.eq(0), in_force.eq(~held.routed & ~held.writing)]
-        with m.If(self.tripped):
-            m.d.sync += [pending.eq(0), in_force.eq(0)]
+            m.d.sync += self._sampling.eq(0)
 
-        with m.FSM() as states:
-            with m.State("IDLE"):
-                m.d.comb += afe.idle.eq(~sampling & ~adc.busy)
-                m.d.sync += [updated.eq(0), latched.eq(1)]
-                with m.If(out.ready | self.tripped):
-                    with m.If(afe.drive.valid):
-                        m.d.comb += [codes.start.eq(1), pattern.start.eq(~same), afe.drive.ready.eq(~drive.routed)]
-                        m.d.sync += [
-                            held.tile.eq(drive.tile),
-                            held.first_row.eq(drive.first_row),
-                            held.stop.eq(stop),
-                            held.tia_range.eq(drive.tia_range),
-                            held.routed.eq(drive.routed),
-                            held.writing.eq(0),
-                            first.eq(drive.first_slot),
-                            last.eq(drive.last_slot),
-                            further.eq(0),
-                        ]
-                        m.next = "DRIVE"
-                        with m.If(drive.routed):
-                            m.next = "ROUTE"
-                    with m.Elif(afe.pulse.valid & afe.idle):
-                        m.d.comb += pattern.start.eq(1)
-                        m.d.sync += [
-                            held.tile.eq(pulse.tile),
-                            held.first_row.eq(pulse.row),
-                            held.stop.eq(pulse.row + 1),
-                            held.routed.eq(0),
-                            held.writing.eq(1),
-                        ]
-                        m.next = "RAIL"
-                with m.If(pattern.start):
-                    m.d.sync += [pending.eq(~self.tripped), latched.eq(0)]
+    # Drives
 
-            with m.State("ROUTE"), m.If(pattern.done):
-                m.d.comb += afe.drive.ready.eq(1)
-                m.d.sync += further.eq(afe.route.stages - 1)
-                m.next = "DRIVE"
-            with m.State("DRIVE"):
-                m.d.comb += [prepared.eq(codes.done & pattern.done & ~sampling), out.row_release.eq(prepared)]
-                with m.If(begin):
-                    m.d.sync += [timer.eq(max(settling.drive - adc.lead, 0)), stages.eq(further)]
-                    m.d.sync += [settles.eq(1), sampling.eq(1)]
-                    m.next = "HAND OVER"
-            with m.State("HAND OVER"), m.If(~adc.busy):  # the drive before has left the ADCs
-                m.d.comb += adc.load.eq(1)
-                m.next = "IDLE"
-            m.d.comb += adc.start.eq(settles & (timer == 0) & (stages == 0) & ~states.ongoing("HAND OVER"))
-
-            with m.State("RAIL"):
-                m.d.comb += out.rail_frame.valid.eq(1)
-                with m.If(out.rail_frame.ready):
-                    m.next = "GATE"
-            with m.State("GATE"):
-                m.d.comb += out.rail_frame.valid.eq(1)
-                with m.If(out.rail_frame.ready):
-                    m.next = "WRITE"
-            with m.State("WRITE"):
-                m.d.comb += prepared.eq(pattern.done)
-                with m.If(begin):
-                    m.d.sync += timer.eq(settling.rail)
-                    m.next = "SETTLE"
-            with m.State("SETTLE"):
-                m.d.comb += [out.pulse.valid.eq(timer == 0), afe.pulse.ready.eq(out.pulse.valid & out.pulse.ready)]
-                with m.If(afe.pulse.ready):
-                    m.next = "PULSE"
-            with m.State("PULSE"), m.If(out.pulse_done):
-                m.next = "IDLE"
-
-        gate = states.ongoing("GATE")
+    def _take_drive(self, m: Module, codes: RowCodes, pattern: SwitchPattern) -> None:
+        held, drive, stop = self._held, self.afe.drive, Signal.like(self._held.stop)
+        request, same = drive.payload, Signal()
         m.d.comb += [
-            out.rail_frame.payload.update.eq(gate),
-            out.rail_frame.payload.channel.eq(Mux(gate, Rail.GATE, Mux(pulse.reset, Rail.RESET, Rail.SET))),
-            out.rail_frame.payload.code.eq(Mux(gate, pulse.gate, pulse.rail)),
-            out.rail_frame.payload.form.eq(pulse.form),
-            *[out.pulse.payload[name].eq(pulse[name]) for name in ("reset", "form", "width_ns")],
+            stop.eq(request.first_row + request.rows),
+            same.eq(
+                self._in_force
+                & ~request.routed
+                & (request.tile == held.tile)
+                & (request.first_row == held.first_row)
+                & (stop == held.stop)
+                & (request.tia_range == held.tia_range)
+            ),
+            codes.start.eq(1),
+            pattern.start.eq(~same),
+            drive.ready.eq(~request.routed),
         ]
-        m.d.comb += [adc.first.eq(first), adc.last.eq(last)]
-        self._wire(m, adc, codes, pattern, held)
-        return m
+        m.d.sync += [
+            *[held[name].eq(request[name]) for name in ("tile", "first_row", "tia_range", "routed")],
+            held.stop.eq(stop),
+            held.writing.eq(0),
+            *[slot.eq(request[name]) for name, slot in self._slots.items()],
+            self._further.eq(0),
+        ]
+        m.next = "DRIVE"
+        with m.If(request.routed):
+            m.next = "ROUTE"
 
-    def _wire(self, m: Module, adc: AdcDriver, codes: RowCodes, pattern: SwitchPattern, held: data.View) -> None:
+    def _drive_states(self, m: Module, adc: AdcDriver, codes: RowCodes, pattern: SwitchPattern) -> None:
+        with m.State("ROUTE"), m.If(pattern.done):
+            m.d.comb += self.afe.drive.ready.eq(1)
+            m.d.sync += self._further.eq(self.afe.route.stages - 1)
+            m.next = "DRIVE"
+        with m.State("DRIVE"):
+            m.d.comb += [
+                self._prepared.eq(codes.done & pattern.done & ~self._sampling),
+                self.out.row_release.eq(self._prepared),
+            ]
+            with m.If(self._begin):
+                m.d.sync += [
+                    self._timer.eq(max(self._settling.drive - adc.lead, 0)),
+                    self._stages.eq(self._further),
+                    self._sampling.eq(1),
+                ]
+                m.next = "HAND OVER"
+        with m.State("HAND OVER"), m.If(~adc.busy):  # the drive before has left the ADCs
+            m.d.comb += adc.load.eq(1)
+            m.d.sync += self._loaded.eq(1)
+            m.next = "IDLE"
+
+    # Pulses
+
+    def _take_pulse(self, m: Module, pattern: SwitchPattern) -> None:
+        held, request = self._held, self.afe.pulse.payload
+        m.d.comb += pattern.start.eq(1)
+        m.d.sync += [
+            held.tile.eq(request.tile),
+            held.first_row.eq(request.row),
+            held.stop.eq(request.row + 1),
+            held.routed.eq(0),
+            held.writing.eq(1),
+        ]
+        m.next = "RAIL"
+
+    def _pulse_states(self, m: Module, pattern: SwitchPattern) -> None:
+        out, pulse, rail_frame = self.out, self.afe.pulse, self.out.rail_frame
+        request, gate = pulse.payload, Signal()
+        m.d.comb += [
+            rail_frame.payload.update.eq(gate),
+            rail_frame.payload.channel.eq(Mux(gate, Rail.GATE, Mux(request.reset, Rail.RESET, Rail.SET))),
+            rail_frame.payload.code.eq(Mux(gate, request.gate, request.rail)),
+            rail_frame.payload.form.eq(request.form),
+            *[out.pulse.payload[name].eq(request[name]) for name in ("reset", "form", "width_ns")],
+        ]
+        with m.State("RAIL"):
+            m.d.comb += rail_frame.valid.eq(1)
+            with m.If(rail_frame.ready):
+                m.next = "GATE"
+        with m.State("GATE"):
+            m.d.comb += [rail_frame.valid.eq(1), gate.eq(1)]
+            with m.If(rail_frame.ready):
+                m.next = "WRITE"
+        with m.State("WRITE"):
+            m.d.comb += self._prepared.eq(pattern.done)
+            with m.If(self._begin):
+                m.d.sync += self._timer.eq(self._settling.rail)
+                m.next = "SETTLE"
+        with m.State("SETTLE"):
+            m.d.comb += [out.pulse.valid.eq(self._timer == 0), pulse.ready.eq(out.pulse.valid & out.pulse.ready)]
+            with m.If(pulse.ready):
+                m.next = "PULSE"
+        with m.State("PULSE"), m.If(out.pulse_done):
+            m.next = "IDLE"
+
+    def _wire(self, m: Module, adc: AdcDriver, codes: RowCodes, pattern: SwitchPattern) -> None:
         """What goes straight through."""
-        afe, out = self.afe, self.out
+        afe, out, held = self.afe, self.out, self._held
         m.d.comb += [
             codes.write.eq(afe.code_write),
             codes.row.eq(afe.code_row),
@@ -201,7 +231,11 @@ class FrontEnd(wiring.Component):
             pattern.writing.eq(held.writing),
             pattern.reset.eq(afe.pulse.payload.reset),
             pattern.abort.eq(self.tripped),
+            adc.first.eq(self._slots["first_slot"]),
+            adc.last.eq(self._slots["last_slot"]),
             adc.sdo.eq(self.sdo),
+            afe.pulse_done.eq(out.pulse_done),
+            afe.pulse_tripped.eq(out.pulse_tripped),
         ]
         connect(m, codes.row_frame, flipped(out.row_frame))
         connect(m, pattern.bits, flipped(out.switch_bits))
