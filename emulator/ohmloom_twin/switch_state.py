@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.switches import Field, SwitchMap
@@ -27,6 +27,10 @@ class TileState:
     relu: int
     attenuator: int
     bias: int
+
+    def closes_only(self, *names: str) -> bool:
+        """Whether no field but these is set."""
+        return not any(getattr(self, field.name) for field in fields(self) if field.name not in ("tile", *names))
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def decode(spec: ChipSpec, closed: list[list[int]]) -> Window | Chain | Write | 
         TileState(tile, *(_value(closed[tile], field) for field in layout.tile.values())) for tile in range(spec.tiles)
     ]
     writing = closed[spec.tiles]
-    used = [tile for tile in tiles if tile != replace(TileState(tile.tile, *[0] * len(layout.tile)))]
+    used = [tile for tile in tiles if not tile.closes_only()]
     if _value(writing, layout.write["write"]):
         return _write(spec, layout, used, writing)
     if any(writing):
@@ -79,9 +83,7 @@ def decode(spec: ChipSpec, closed: list[list[int]]) -> Window | Chain | Write | 
 
 
 def _write(spec: ChipSpec, layout: SwitchMap, used: list[TileState], writing: list[int]) -> Write:
-    if len(used) != 1 or used[0] != replace(
-        TileState(used[0].tile, *[0] * len(layout.tile)), word_line=used[0].word_line
-    ):
+    if len(used) != 1 or not used[0].closes_only("word_line"):
         raise Violation(f"writing needs word lines of one tile and nothing else closed: {used}")
     tile = used[0]
     if tile.word_line.bit_count() != 1:
@@ -94,7 +96,7 @@ def _write(spec: ChipSpec, layout: SwitchMap, used: list[TileState], writing: li
 
 def _window(spec: ChipSpec, used: list[TileState]) -> Window:
     tile = used[0]
-    if len(used) != 1 or tile.relu or tile.attenuator or tile.bias or tile.source:
+    if len(used) != 1 or not tile.closes_only("word_line", "reference", "drive", "sense", "tia_range"):
         raise Violation(f"a drive of one tile needs no more than its word lines, DACs and ADCs: {used}")
     if tile.reference or not tile.word_line:
         if tile.word_line:

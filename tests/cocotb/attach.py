@@ -27,13 +27,11 @@ def attach(dut: Any, fabric: Fabric, prefix: str = "") -> FabricBench:
     def pin(name: str) -> Any:
         return getattr(dut, f"{prefix}{name}")
 
-    def set_over_current(level: int) -> None:
-        pin("over_current").value = level
-
-    sdo = _Line(pin("adc_sdo"), fabric.spec.afe.column_adcs)
-    bench = FabricBench(fabric, sdo.drive, set_over_current)
-    set_over_current(0)
+    sdo, over_current = _Line(pin("adc_sdo"), fabric.spec.afe.column_adcs), _Line(pin("over_current"), 1)
+    bench = FabricBench(fabric, sdo.drive, over_current.drive)
+    over_current.drive(0, 0)
     cocotb.start_soon(sdo.run())
+    cocotb.start_soon(over_current.run())
     for bus, part, data in (
         ("row_dac", bench.rows, bench.rows.din),
         ("rail_dac", bench.rails, bench.rails.din),

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from parts import Ad5628, Adg714Chains, Ads7953, Violation
 from parts.pins import LONG_AGO, PS_PER_NS, Pin, at_least
-from switch_state import Chain, Window, Write, decode
 
 from ohmloom.spec.commands import Polarity
 from ohmloom.spec.switches import Rail, SwitchMap
 from ohmloom_emulator.fabric import Fabric, Stage
+from ohmloom_twin.switch_state import Chain, Window, Write, decode
 
 PS_PER_S = 10**12
+# The comparator's response, either way: between one and two clock cycles, as `ohmloom.spec.chip.OVER_CURRENT_CYCLES` has it.
+COMPARATOR_NS = 75
 
 
 class FabricBench:
@@ -25,14 +27,15 @@ class FabricBench:
     array has settled are worth nothing, as the ADC's first two of each drive are, and cause no event. A pulse lasts whole
     cycles of the controller's clock.
 
-    drive_sdo(value, time_ps): None where SDO is undefined. set_over_current(level): the pin, which follows the pulse gate.
+    drive_sdo(value, time_ps): None where SDO is undefined. set_over_current(level, time_ps): the pin. Both are told before
+    the time, and in order.
     """
 
     def __init__(
         self,
         fabric: Fabric,
         drive_sdo: Callable[[int | None, int], None],
-        set_over_current: Callable[[int], None],
+        set_over_current: Callable[[int | None, int], None],
         *,
         seed: int = 0,
     ) -> None:
@@ -139,9 +142,11 @@ class FabricBench:
             at_least(now_ps - self._rails_ps, spec.rail_settle_ns, "rails' update to the pulse")
             at_least(now_ps - self._changed_ps, spec.rail_settle_ns, "switches' change to the pulse")
             self._written = self.state
-            self._set_over_current(int(self._current_a(self._written) > spec.limits.over_current_a))
+            current_a = self.fabric.pulse_current_a(**self._write(self._written))
+            if current_a > spec.limits.over_current_a:
+                self._set_over_current(1, now_ps + COMPARATOR_NS * PS_PER_NS)
             return
-        self._set_over_current(0)
+        self._set_over_current(0, now_ps + COMPARATOR_NS * PS_PER_NS)
         cycles = round((now_ps - self._gate.rose_ps) * spec.controller.clock_hz / PS_PER_S)
         width_ns = (2 * cycles * 10**9 + spec.controller.clock_hz) // (2 * spec.controller.clock_hz)
         if width_ns > spec.pulse_width_ns(spec.limits.form_pulse_ns):
@@ -162,15 +167,3 @@ class FabricBench:
             "rails": np.array([rails[Rail.RESET if state.reset else Rail.SET]]),
             "gate": rails[Rail.GATE],
         }
-
-    def _current_a(self, state: Write) -> float:
-        """Of the write that the gate opens on, at its start."""
-        write, tile, lsb_v = self._write(state), self.fabric.tiles[state.tile], self.spec.rail_dac.lsb_v
-        tile.update(self.fabric.now_ns)
-        before = tile.save(state.row)
-        total_a = tile.pulse(
-            state.row, write["groups"], write["polarity"], write["rails"] * lsb_v, write["gate"] * lsb_v, 1,
-            np.array([self.fabric.now_ns]),
-        )  # fmt: skip
-        tile.undo(before)
-        return float(total_a[0])

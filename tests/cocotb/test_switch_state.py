@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from parts import Violation
-from switch_state import Chain, Window, Write, decode
 
 from ohmloom.spec import load_chip
 from ohmloom.spec.switches import SwitchMap
+from ohmloom_twin.switch_state import Chain, Violation, Window, Write, decode
 
 SPEC = load_chip("lab-128x128x4")
 ALL = (1 << SPEC.rows) - 1
