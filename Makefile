@@ -5,24 +5,28 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= auto
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow tools lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	$(BIN)/ohmloom demo digits --report digits.html
 
-test: $(VENV)/.test
-	@$(call need,ngspice,ngspice)
+test: $(VENV)/.test tools
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
-test-slow: $(VENV)/.test
-	@$(call need,ngspice,ngspice)
+test-slow: $(VENV)/.test tools
 	$(BIN)/pytest -n $(JOBS) -m slow
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m ohmloom.spec.generate --check
+
+# What the tests run beside Python: circuits, Verilog, and the compiled gateware.
+tools:
+	@$(call need,ngspice,ngspice)
+	@$(call need,iverilog,iverilog)
+	@$(call need,c++,g++)
 
 clean:
 	rm -rf $(VENV) digits.html

@@ -108,7 +108,7 @@ def test_memories(check) -> None:
             (4, 0xFFFFFFFF, 0xFFFF),
             (4, 0xFFFFFFFF, 512),
             (255, 0, 0),
-        )  # fmt: skip
+        )
     ]
     requests.append(packed(table.MEM_WRITE, memory=4, offset=0xFFFFFFFF, data=b"1234"))
     requests.append((table.MEM_WRITE.code, b"1234"))
@@ -236,13 +236,33 @@ NETWORKS = {
     **{
         f"{key} {value}": network(step(**{key: value}))
         for key, value in (
-            ("tile", 2), ("range", 2), ("shift", 0), ("shift", 47), ("shift", 48), ("row", 1), ("row", 65535), ("rows", 0),
-            ("pair", 4), ("pair", 5), ("pairs", 0), ("inputs", 0), ("inputs", 9), ("input", 1), ("outputs", 0), ("output", 1),
-            ("bias", 252), ("bias", 253), ("width", 65), ("level", 327), ("level", -327), ("level", 328), ("level", -328),
+            ("tile", 2),
+            ("range", 2),
+            ("shift", 0),
+            ("shift", 47),
+            ("shift", 48),
+            ("row", 1),
+            ("row", 65535),
+            ("rows", 0),
+            ("pair", 4),
+            ("pair", 5),
+            ("pairs", 0),
+            ("inputs", 0),
+            ("inputs", 9),
+            ("input", 1),
+            ("outputs", 0),
+            ("output", 1),
+            ("bias", 252),
+            ("bias", 253),
+            ("width", 65),
+            ("level", 327),
+            ("level", -327),
+            ("level", 328),
+            ("level", -328),
             ("level", -32768),
-        )  # fmt: skip
+        )
     },
-}  # fmt: skip
+}
 
 
 def test_networks_are_taken_or_refused_as_a_whole(check) -> None:

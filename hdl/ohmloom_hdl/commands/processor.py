@@ -228,7 +228,11 @@ class CommandProcessor(wiring.Component):
                         with m.If(argument == OutPort.FINISH):  # a refusal may come from any depth
                             m.d.sync += depth.eq(0)
                     with m.Case(Op.CALL):
-                        m.d.comb += [registers.write.eq(1), registers.address_w.eq(STACK + depth), registers.data_w.eq(pc + 1)]
+                        m.d.comb += [
+                            registers.write.eq(1),
+                            registers.address_w.eq(STACK + depth),
+                            registers.data_w.eq(pc + 1),
+                        ]
                         m.d.sync += depth.eq(depth + 1)
                     with m.Case(Op.SPECIAL), m.Switch(function):
                         with m.Case(Special.RETURN):

@@ -11,7 +11,10 @@ from ohmloom_hdl.commands.microcode import cells, common, events, memories, netw
 
 
 def microcode(spec: ChipSpec, *, emulated: bool, fill: bool) -> Program:
-    """The program for a chip; fill: it begins with giving the memory its content. Raises ValueError when the chip is beyond what the processor's numbers can hold."""
+    """The program for a chip; fill: it begins with giving the memory its content.
+
+    Raises ValueError when the chip is beyond what the processor's numbers can hold.
+    """
     if spec.tiles > 16:
         raise ValueError(f"{spec.tiles} tiles; the command processor numbers at most 16")
     program = Program()
