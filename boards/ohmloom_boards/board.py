@@ -17,10 +17,10 @@ class Board:
 
     platform: `module:class` of amaranth-boards. chip: what is built for it unless another is asked for. clock: name of the
     platform's clock resource, which has a frequency. uart: number of the platform's UART resource. loader: the board's name
-    in openFPGALoader. flash: whether bitstreams can be written to its flash. afe: signals of the front end as `AfePads`
+    in openFPGALoader. afe: signals of the front end as `AfePads`
     names them, each with its connector (name, number) and the pins on it, as the platform's `Connector` names them.
     levels: constants at FPGA pins. pin_labels: what is printed at, or known of, a
-    connector's pin, beside its name. connector_labels: a connector's name for people.
+    connector's pin, beside its name. connector_labels: a connector's name for people, where pins need one.
     """
 
     title: str
@@ -29,10 +29,9 @@ class Board:
     clock: str
     loader: str
     afe: Mapping[str, tuple[tuple[str, int], str]]
-    connector_labels: Mapping[tuple[str, int], str]
+    connector_labels: Mapping[tuple[str, int], str] = field(default_factory=dict)
     pin_labels: Mapping[str, str] = field(default_factory=dict)
     uart: int = 0
-    flash: bool = True
     levels: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -33,8 +33,7 @@ BOARD = Board(
         "pulse_gate": (_GPIO, "11"),
         "over_current": (_GPIO, "5"),
     },
-    connector_labels={_GPIO: "header"},
-    pin_labels={str(gpio): f"pin {pin} (GPIO{gpio})" for gpio, pin in _HEADER.items()},
+    pin_labels={str(gpio): f"header pin {pin} (GPIO{gpio})" for gpio, pin in _HEADER.items()},
     notes=(
         "Header pins are numbered as on a Raspberry Pi; 1 and 17 are 3.3 V, 6, 9, 14, 20, 25, 30, 34 and 39 ground.",
     ),

@@ -31,7 +31,6 @@ BOARD = Board(
         "switch_reset_n": (_GPIO, "27+"),
         "pulse_gate": (_GPIO, "27-"),
     },
-    connector_labels={_GPIO: "GPIO"},
     pin_labels={
         f"{pair}{sign}": f"J{1 if pair < 14 else 2} {'GP' if sign == '+' else 'GN'}{pair}"
         for pair in range(28)

@@ -15,7 +15,7 @@ from ohmloom.spec import ChipSpec, load_chip
 from ohmloom_boards import board as find_board
 from ohmloom_hdl.block_ram import NO_INIT
 from ohmloom_hdl.plain import PlainTop
-from ohmloom_hdl.platform import Top, create_platform
+from ohmloom_hdl.platform import Top, check_pins, create_platform
 from ohmloom_hdl.tools import PACKAGES, find
 from ohmloom_hdl.verilog import emit
 
@@ -31,15 +31,15 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
     """
     board = find_board(board_name)
     spec = load_chip(chip or board.chip)
+    check_pins(spec, board)
     platform = create_platform(board)
-    top = Top(spec, board)
     ice40 = isinstance(platform, SiliconBluePlatform)
     # nextpnr derives the clock behind the PLL from this.
     pin, mhz = f"{board.clock}_0__io", TIMING_MARGIN * platform.lookup(board.clock).clock.frequency / 1e6
     folder = output / "build"
     folder.mkdir(parents=True, exist_ok=True)
     plan = platform.build(
-        top,
+        Top(spec, board),
         name="top",
         do_build=False,
         script_after_read=_before_synthesis(spec),

@@ -49,18 +49,22 @@ def create_platform(board: Board):
     return platform
 
 
+def check_pins(spec: ChipSpec, board: Board) -> None:
+    """Raises ArgumentError for a chip that has more lines than the board has pins for."""
+    for name, width in _widths(spec).items():
+        wired = len(board.afe[name][1].split())
+        if width > wired:
+            raise ArgumentError(
+                f"{board.title} has {wired} pins for {name}, chip {spec.name} needs {width}; "
+                f"build its chip {board.chip}, or give a board with more pins"
+            )
+
+
 class Top(Elaboratable):
-    """`chip`'s controller on `board`. Raises ArgumentError for a chip that has more lines than the board has pins for."""
+    """The controller of a chip on a board that has the pins for it (`check_pins`)."""
 
     def __init__(self, spec: ChipSpec, board: Board) -> None:
         self._spec, self._board = spec, board
-        for name, width in _widths(spec).items():
-            wired = len(board.afe[name][1].split())
-            if width > wired:
-                raise ArgumentError(
-                    f"{board.title} has {wired} pins for {name}, chip {spec.name} needs {width}; "
-                    f"build its chip {board.chip}, or give a board with more pins"
-                )
 
     def elaborate(self, platform):
         m = Module()
