@@ -1,0 +1,283 @@
+"""The sequencer's program: which drive's row codes are written when, and what becomes of the samples.
+
+plan             what is next
+load .. seal     row codes of the next drive of a network
+mvm .. codes     row codes of the next vector
+ready .. second  the front end takes the drive
+collect .. done  samples of the oldest drive: into the answer, or into accumulators, then codes or outputs
+flush .. end     the answer's end
+"""
+
+from amaranth.lib import data, enum
+
+from ohmloom.spec.network import STEP_DTYPE
+from ohmloom_hdl.engines.lanes import Use
+
+STEP_WORDS = STEP_DTYPE.itemsize // 2
+
+
+class Until(enum.Enum, shape=3):
+    """When an instruction is done."""
+
+    ALWAYS = 0
+    WORD = 1  # a word of the store is there,
+    LANES = 2  # the lanes have taken a word,
+    CODE = 3  # a code has been unpacked,
+    DRIVE = 4  # the drive has been taken,
+    WROTE = 5  # a word has been written,
+    SAMPLE = 6  # there is a sample
+
+
+class If(enum.Enum, shape=5):
+    """When the instruction that is done goes on at `target` (`unless`: in all other cases)."""
+
+    ALWAYS = 0
+    JOB = 1
+    INFER = 2
+    EXHAUSTED = 3  # all vectors have been driven
+    WRITTEN = 4  # row codes of the next drive
+    BLOCKED = 5  # codes of the next drive come of samples that have not been collected
+    FULL = 6  # two drives are under way
+    NONE = 7  # none is
+    FRESH = 8  # the vector is still in the request
+    SECOND = 9  # the other vector of the two comes next
+    LANE = 10  # it was its turn
+    NETWORK = 11  # the drive was the network's last
+    LAST_INDEX = 12
+    LAST_ROW = 13
+    ONE_LEFT = 14  # of `remaining`
+    FINAL = 15  # column
+    DRAINED = 16  # all samples of the oldest drive
+    IDLE = 17  # lanes
+    EMPTY = 18  # packer
+    CHAINED = 19  # not the first tile of a route
+    ROUTE = 20  # the first tile of a route
+    SKIPPED = 21  # samples of columns before the pairs
+    # Flags of the step
+    FIRST = 24
+    LAST = 25
+    RELU = 26
+    OUTPUT = 27
+    ANALOG = 28
+    LEVEL = 29
+
+
+class Address(enum.Enum, shape=3):
+    STEP = 0  # word `number` of the next drive's step, or of the oldest drive's
+    REQUEST = 1
+    ANSWER = 2
+    CORRECTION = 3
+    BIAS = 4
+
+
+class Feed(enum.Enum, shape=2):
+    """What goes to the lanes."""
+
+    NONE = 0
+    WORD = 1  # of the store
+    CODE = 2
+    ANYTHING = 3
+
+
+class Pop(enum.Enum, shape=2):
+    """Whether samples of the oldest drive are taken: one when done, one a cycle, or as the packer takes them."""
+
+    NONE = 0
+    ONE = 1
+    ALL = 2
+    PACK = 3
+
+
+class Write(enum.Enum, shape=2):
+    """What is written to the answer."""
+
+    NONE = 0
+    PACKED = 1
+    RESULT = 2
+    SATURATED = 3
+
+
+class Code(enum.Enum, shape=3):
+    """What is written as a row code when done."""
+
+    NONE = 0
+    ZERO = 4
+    UNPACKED = 5
+    LANES = 6
+    LEVEL = 7
+
+
+class Act(enum.Enum, shape=4):
+    """What else happens when done."""
+
+    NONE = 0
+    START = 1
+    RESTART = 2  # index 0 .. inputs - 1, first tile of a route
+    TOP = 3  # row 0
+    MULTIPLY = 4  # the drive is an MVM's, its row codes are going to be written
+    SEAL = 5  # the drive is complete, its row codes are written
+    PUSH = 6  # it is under way
+    RETIRE = 7  # the oldest drive is over
+    CHAIN = 8  # next step, of the same run
+    RUN = 9  # next run
+    SECOND = 10  # same run, other vector
+    NETWORK = 11  # first run
+    VECTOR = 12  # one vector less
+    FLUSH = 13
+    HEADER = 14  # to the answer's first word
+    END = 15
+
+
+TAKES = (
+    "flags",
+    "tile",
+    "range",
+    "from_tile",
+    "from_range",
+    "from_pair",
+    "pair",
+    "pairs",
+    "row",
+    "rows",
+    "count",
+    "first",
+    "last",
+    "bias",
+)
+
+INSTRUCTION = data.StructLayout(
+    {
+        "until": Until,
+        "branch": If,
+        "unless": 1,
+        "target": 6,
+        "act": Act,
+        "address": Address,
+        "number": 4,
+        "read": 1,  # a word of the store, if none is there
+        "ahead": 1,  # the next word, when done, if it goes on at `target`
+        "collect": 1,  # step and lane are those of the oldest drive
+        "unpack": 1,  # words go to the unpacker
+        "feed": Feed,
+        "use": Use,
+        "pop": Pop,
+        "write": Write,
+        "code": Code,
+        "next_row": 1,
+        "next_index": 1,
+        "paired": 1,  # only after odd columns
+        "offer": 1,
+        # Registers that take the word.
+        **{f"take_{name}": 1 for name in TAKES},
+    }
+)
+
+
+def _field(name: str, *takes: str, **others) -> dict:
+    """Reads a field of a step."""
+    number = STEP_DTYPE.fields[name][1] // 2
+    return {"read": 1, "until": Until.WORD, "number": number} | {f"take_{take}": 1 for take in takes} | others
+
+
+def _to_lanes(use: Use) -> dict:
+    return {"feed": Feed.WORD, "use": use, "until": Until.LANES}
+
+
+def _go(target: str, condition: If = If.ALWAYS, *, unless: bool = False) -> dict:
+    return {"branch": condition, "unless": int(unless), "target": target}
+
+
+def _unless(target: str, condition: If) -> dict:
+    return _go(target, condition, unless=True)
+
+
+def _program(skips: bool) -> list[tuple[str, dict]]:
+    """(label, instruction). What does not branch goes on with the next one."""
+    collect = {"collect": 1}
+    unpack = {"address": Address.REQUEST, "unpack": 1}
+    answer = {"address": Address.ANSWER}
+    following = {"number": STEP_WORDS}
+    correction = {"address": Address.CORRECTION, "read": 1, "ahead": 1} | collect
+    bias = {"address": Address.BIAS, "read": 1} | collect
+    skip = [
+        ("skip", _go("offset", If.SKIPPED)),
+        ("", {"pop": Pop.ONE, "until": Until.SAMPLE} | _go("skip")),
+    ]
+    return [
+        ("idle", {"act": Act.START} | _unless("idle", If.JOB)),
+        ("plan", {"act": Act.RESTART} | _go("drain", If.EXHAUSTED)),
+        ("", _go("collect", If.BLOCKED)),
+        ("", _go("ready", If.WRITTEN)),
+        ("", _unless("mvm", If.INFER)),
+        ("", _unless("step", If.FRESH)),
+        ("load", unpack | {"feed": Feed.CODE, "use": Use.LOAD, "until": Until.LANES, "next_index": 1} | _unless("load", If.LAST_INDEX)),
+        ("step", _field("flags", "flags", "tile")),
+        ("", _field("range", "range", act=Act.TOP) | _unless("fields", If.ROUTE)),
+        ("zeros", {"code": Code.ZERO, "next_row": 1} | _unless("zeros", If.LAST_ROW)),
+        ("fields", _field("pair", "pair")),
+        ("", _field("pairs", "pairs")),
+        ("", _field("row", "row")),
+        ("", _field("rows", "rows", "count")),
+        ("", _field("input", "first")),
+        ("", _field("inputs", "last") | _go("level", If.CHAINED)),
+        ("", {"next_index": 1}),  # a code is there in the cycle after its index
+        ("rows", {"code": Code.LANES, "next_row": 1, "next_index": 1} | _unless("rows", If.ONE_LEFT)),
+        ("", _unless("seal", If.ANALOG)),
+        ("level", _unless("chain", If.LEVEL)),
+        ("", _field("level", code=Code.LEVEL)),
+        ("chain", _unless("seal", If.ANALOG)),
+        ("", following | {"act": Act.CHAIN} | _go("step")),
+        ("seal", {"act": Act.SEAL} | _go("ready")),
+        ("mvm", {"act": Act.MULTIPLY}),
+        ("codes", unpack | {"until": Until.CODE, "code": Code.UNPACKED, "next_row": 1} | _unless("codes", If.LAST_ROW)),
+        ("ready", _go("collect", If.FULL)),
+        ("", {"offer": 1, "until": Until.DRIVE, "act": Act.PUSH} | _unless("vector", If.INFER)),
+        ("", _go("second", If.SECOND)),
+        ("", following | {"act": Act.RUN} | _unless("plan", If.NETWORK)),
+        ("", {"act": Act.NETWORK} | _unless("plan", If.LANE)),
+        ("vector", {"act": Act.VECTOR} | _go("plan")),
+        ("second", {"act": Act.SECOND} | _go("plan")),
+        ("drain", _go("flush", If.NONE)),
+        ("collect", _go("sums", If.INFER)),
+        ("pack", answer | {"pop": Pop.PACK, "write": Write.PACKED} | _unless("pack", If.DRAINED)),
+        ("", _go("done")),
+        ("sums", collect | _field("flags", "flags", "from_tile", act=Act.RESTART)),
+        ("", collect | _field("range", "from_range") | _to_lanes(Use.SHIFT) | _unless("columns", If.FIRST)),
+        ("", collect | _field("width", "last")),
+        ("clear", collect | {"feed": Feed.ANYTHING, "use": Use.CLEAR, "until": Until.LANES, "next_index": 1} | _unless("clear", If.LAST_INDEX)),
+        ("columns", collect | _field("pair", "from_pair")),
+        ("", collect | _field("pairs", "count")),
+        ("", collect | _field("output", "first")),
+        ("", collect | _field("outputs", "last")),
+        *(skip if skips else []),
+        ("offset", correction | _to_lanes(Use.OFFSET) | {"pop": Pop.ONE} | _go("gain")),
+        ("gain", correction | _to_lanes(Use.GAIN) | {"next_index": 1, "paired": 1} | _unless("offset", If.FINAL)),
+        ("rest", {"pop": Pop.ALL} | _unless("rest", If.DRAINED)),
+        ("", _unless("done", If.LAST)),
+        ("", collect | _field("scale") | _to_lanes(Use.SCALE)),
+        ("", collect | _field("bias", "bias", act=Act.RESTART)),
+        ("", collect | _field("width", "last")),
+        ("low", bias | _to_lanes(Use.LOW) | {"ahead": 1} | _go("high")),
+        ("high", bias | _to_lanes(Use.HIGH) | _go("result", If.OUTPUT)),
+        ("next", bias | {"read": 0, "ahead": 1, "next_index": 1} | _unless("low", If.LAST_INDEX)),
+        ("done", _unless("done", If.IDLE)),
+        ("", {"act": Act.RETIRE} | _go("plan")),
+        ("result", collect | answer | {"write": Write.RESULT, "until": Until.WROTE} | _go("next")),
+        ("flush", answer | {"act": Act.FLUSH, "write": Write.PACKED} | _unless("flush", If.EMPTY)),
+        ("", {"act": Act.HEADER}),
+        ("", answer | {"write": Write.SATURATED, "until": Until.WROTE}),
+        ("end", {"act": Act.END} | _go("idle")),
+    ]  # fmt: skip
+
+
+def assemble(*, skips: bool) -> list:
+    """Contents of the program memory. skips: the chip converts several columns at once, so some before the pairs may have to be
+    skipped."""
+    program = _program(skips)
+    places = {label: place for place, (label, _) in enumerate(program) if label}
+    rom = []
+    for place, (_, fields) in enumerate(program):
+        target = places[fields["target"]] if "target" in fields else place + 1
+        rom.append(INSTRUCTION.const(fields | {"target": target}))
+    assert len(rom) <= 1 << INSTRUCTION["target"].width
+    return rom
