@@ -61,6 +61,23 @@ def test_only_hit_weights_change_and_working_cells_stay_in_range(bench, fault_ma
     np.testing.assert_array_equal(targets.ravel()[untouched], network.targets.ravel()[untouched])
 
 
+def test_biases_on_a_row_of_their_own_are_kept(bench, fault_map, random_model):
+    network = ohmloom.compile(random_model([4, 4, 2]), bench, np.random.default_rng(0).random((20, 4)), mode="analog")
+    row = np.isfinite(network.targets[0, -1])
+    assert row.any()
+    low, high = bench.cell.g_min_siemens, bench.cell.g_max_siemens
+    for seed in range(20):
+        faults = fault_map(bench, 0.3, seed)
+        targets = compensated(network, faults, bench)
+        for plus in np.flatnonzero(row)[::2]:
+            pair = slice(plus, plus + 2)
+            stuck, level = faults.stuck[0, -1, pair], faults.conductance[0, -1, pair]
+            before, after = (-np.diff(g[0, -1, pair])[0] for g in (network.targets, targets))
+            lowest = np.where(stuck, level, low)
+            highest = np.where(stuck, level, high)
+            assert after == pytest.approx(np.clip(before, lowest[0] - highest[1], highest[0] - lowest[1]), abs=1e-12)
+
+
 def test_doing_it_twice_is_doing_it_once(bench, fault_map, random_model):
     network = ohmloom.compile(random_model([4, 4]), bench, np.ones((2, 4)), copies=2)
     faults = fault_map(bench, 0.3)

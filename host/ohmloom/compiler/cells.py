@@ -67,3 +67,13 @@ def weight_cells(network: Network) -> list[WeightCells]:
         back = np.argsort(order)
         layers[-1] = WeightCells(last.plus[:, back], last.used[:, back], last.summed)
     return layers
+
+
+def bias_cells(network: Network) -> WeightCells:
+    """The pairs on the bias rows of routed tiles, each of which drives its own row: (pairs, 1, 1)."""
+    _, rows, columns = network.targets.shape
+    level = network.steps[network.steps["flags"] & StepFlag.LEVEL != 0]
+    firsts = [(int(step["tile"]) * rows + rows - 1) * columns + 2 * int(step["pair"]) for step in level]
+    plus = [first + 2 * np.arange(int(step["pairs"])) for first, step in zip(firsts, level, strict=True)]
+    found = np.concatenate([np.empty(0, np.int64), *plus])[:, None, None]
+    return WeightCells(found, np.ones(found.shape, np.bool_), (np.array([0]),))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ohmloom.compiler.cells import WeightCells, weight_cells
+from ohmloom.compiler.cells import WeightCells, bias_cells, weight_cells
 from ohmloom.compiler.network import Network
 from ohmloom.errors import ArgumentError
 from ohmloom.model import Layer, Model
@@ -51,7 +51,7 @@ class FaultMap:
 
 
 def compensated(network: Network, faults: FaultMap, spec: ChipSpec) -> Floats:
-    """The network's targets (tiles, rows, columns) with every weight's sum kept by the cells that work.
+    """The network's targets (tiles, rows, columns) with every weight's and bias' sum kept by the cells that work.
 
     A stuck cell's target is where it is. What the others' range cannot make up for stays missing.
     """
@@ -59,7 +59,7 @@ def compensated(network: Network, faults: FaultMap, spec: ChipSpec) -> Floats:
     flat, stuck, level = targets.ravel(), faults.stuck.ravel(), faults.conductance.ravel()
     low, high = spec.cell.g_min_siemens, spec.cell.g_max_siemens
     sign = np.array([1.0, -1.0])
-    for layer in weight_cells(network):
+    for layer in (*weight_cells(network), bias_cells(network)):
         for copies in layer.summed:
             cells = layer.plus[..., copies, None] + [0, 1]  # (inputs, outputs, pairs, 2)
             used = np.broadcast_to(layer.used[..., copies, None], cells.shape)

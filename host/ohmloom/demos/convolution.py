@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ohmloom.compiler import Network, compile_model
+from ohmloom.compiler.faults import FaultMap
 from ohmloom.demos.demo import Standard
 from ohmloom.demos.deployment import Compiled, Deployment, train
 from ohmloom.model import Layer, Model
@@ -79,7 +80,7 @@ class Convolution(Deployment):
         X = standard(features)
         return cls(train(X, data, noise, seed, trained), X, convolution, data.X_train[:CALIBRATION], grid, standard)
 
-    def compiled(self, chip: Chip, mode: Mode) -> CompiledConvolution:
+    def compiled(self, chip: Chip, mode: Mode, faults: FaultMap | None = None) -> CompiledConvolution:
         spec = chip.spec
         correction = chip.correction if mode == "analog" else None
         tiles = spec.tiles - 1
@@ -91,6 +92,7 @@ class Convolution(Deployment):
                 X,
                 mode=how,
                 correction=None if correction is None else correction[first:last],
+                faults=None if faults is None else FaultMap(faults.stuck[first:last], faults.conductance[first:last]),
             )
             for model, X, how, first, last in (
                 (self.model, self.calibration, mode, 0, tiles),

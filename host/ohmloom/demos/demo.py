@@ -78,6 +78,11 @@ class Demo(ABC):
     def title(self) -> str:
         return self.tasks[self.task]
 
+    @property
+    def around_faults(self) -> bool:
+        """Whether to find the chip's stuck cells first: for networks whose weights have no copies that make up for them."""
+        return False
+
     @abstractmethod
     def data(self, spec: ChipSpec, seed: int) -> Data:
         """The data, reduced to what fits the chip. Raises Error when the chip or the data cannot serve."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ohmloom.compiler import Network, compile_model
+from ohmloom.compiler.faults import FaultMap
 from ohmloom.model import Model
 from ohmloom.train import ChipNoise, train_mlp
 
@@ -43,10 +44,15 @@ class Deployment:
         """Trained on the data for a chip's noise; trained: called with the epochs done, of how many."""
         return cls(train(data.X_train, data, noise, seed, trained), data.X_train)
 
-    def compiled(self, chip: Chip, mode: Mode) -> Compiled:
-        """For one chip: the offsets and gains of a route, which no controller can take out, go into the cells."""
+    def compiled(self, chip: Chip, mode: Mode, faults: FaultMap | None = None) -> Compiled:
+        """For one chip: the offsets and gains of a route, which no controller can take out, go into the cells.
+
+        faults: its stuck cells, which the network is laid out around.
+        """
         correction = chip.correction if mode == "analog" else None
-        return Compiled(compile_model(self.model, chip.spec, self.calibration, mode=mode, correction=correction))
+        return Compiled(
+            compile_model(self.model, chip.spec, self.calibration, mode=mode, correction=correction, faults=faults)
+        )
 
     def forward(self, X: Floats) -> NDArray[Any]:
         """Outputs computed in float32."""

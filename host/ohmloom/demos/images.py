@@ -34,6 +34,10 @@ class Images(Demo):
     }
     folders: ClassVar[dict[str, str]] = {"mnist": FOLDER, "mnist-conv": FOLDER}
 
+    @property
+    def around_faults(self) -> bool:
+        return self.task != "digits"
+
     def data(self, spec: ChipSpec, seed: int) -> Data:
         if self.task == "digits":
             return Digits(mode=self.mode).data(spec, seed)

@@ -36,16 +36,23 @@ def run(
     with clock.phase("training"):
         deployment = demo.deployment(data, chip.spec, seed, lambda done, total: progress("training", done, total))
     model = deployment.model
+    faults, formed = None, []
+    if demo.around_faults:
+        with clock.phase("forming"):
+            formed = [chip.form(tile, progress=progress) for tile in range(chip.spec.tiles)]
+        with clock.phase("finding faults"):
+            faults = chip.find_faults(progress=lambda what, done, total: progress("faults", done, total))
     with clock.phase("calibration"):
-        compiled = deployment.compiled(chip, demo.mode)
+        compiled = deployment.compiled(chip, demo.mode, faults)
         network = compiled.network
         used = np.isfinite(network.targets)
         tiles = [tile for tile in range(chip.spec.tiles) if used[tile].any()]
         if demo.mode == "hybrid":  # on a route the cells hold the corrections that were measured before compiling
             for tile in tiles:
                 chip.calibrate(tile)
-    with clock.phase("forming"):
-        formed = [chip.form(tile, used[tile], progress=progress) for tile in tiles]
+    if not demo.around_faults:
+        with clock.phase("forming"):
+            formed = [chip.form(tile, used[tile], progress=progress) for tile in tiles]
     with clock.phase("programming"):
         report = chip.program(network, progress=progress)
     after = _read(chip, tiles)

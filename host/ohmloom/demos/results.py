@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ohmloom.compiler import Network
+from ohmloom.compiler.faults import FaultMap, compensated
 from ohmloom.demos.demo import Data, Mode
 from ohmloom.demos.deployment import Compiled
 from ohmloom.model import Model
@@ -86,8 +87,9 @@ class Results:
         Without those that make up for a failed one: they have another target.
         """
         report = self.programming
-        partner_failed = report.failed[..., np.arange(self.spec.columns) ^ 1]
-        difference: Floats = (conductance - self.network.targets)[report.converged & ~partner_failed]
+        repaired = compensated(self.network, FaultMap(report.failed, report.conductance), self.spec)
+        own = report.converged & (repaired == self.network.targets)
+        difference: Floats = (conductance - self.network.targets)[own]
         return difference
 
     @property
@@ -101,7 +103,7 @@ class Results:
         report, trials = self.programming, len(self.chip)
         cells, stuck = int(report.selected.sum()), int(report.stuck.sum())
         energy_j, latency_s = self.spent("inference")
-        _, programming_s = self.spent("calibration", "forming", "programming")
+        _, programming_s = self.spent("forming", "calibration", "programming")
         return {
             f"software_{self.metric}": self.score(self.software),
             f"chip_{self.metric}": self.score(self.chip),

@@ -44,6 +44,10 @@ class Robot(Demo):
     }
     metric: Literal["accuracy", "return"] = "return"
 
+    @property
+    def around_faults(self) -> bool:
+        return self.mode == "analog"  # biases share one row, so that rows have few copies
+
     def data(self, spec: ChipSpec, seed: int) -> Data:
         plant = self._plant()
         wanted, inputs, outputs = plant.hidden, plant.width, len(plant.decisions)
