@@ -6,6 +6,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from tests.hdl.afe.models import AdcModel, samples_of
+from tests.hdl.helpers import simulate
 
 from ohmloom_hdl.afe.adc import AdcDriver
 from ohmloom_hdl.afe.parts import AdcTiming
@@ -13,12 +15,10 @@ from ohmloom_hdl.afe.parts import AdcTiming
 
 @pytest.mark.parametrize("pads_cycles", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(2))
-def test_slots_are_converted_in_frames_of_the_data_sheets_length(
-    spec, simulate, adc_model, samples_of, seed, pads_cycles
-) -> None:
+def test_slots_are_converted_in_frames_of_the_data_sheets_length(spec, seed, pads_cycles) -> None:
     rng = random.Random(seed)
     dut = AdcDriver(spec, pads_cycles)
-    model = adc_model(spec.afe.column_adcs, pads_cycles, rng, tag_errors=0.1)
+    model = AdcModel(spec.afe.column_adcs, pads_cycles, rng, tag_errors=0.1)
     got, times, cycle = [], {"sampled": []}, 0
 
     async def pins(ctx) -> None:
@@ -52,11 +52,12 @@ def test_slots_are_converted_in_frames_of_the_data_sheets_length(
             model.commands.clear()
             times["sampled"].clear()
             ctx.set(dut.start, 1)
-            start = cycle
+            start = cycle + 1  # `pins` has not seen the last tick yet
             await ctx.tick()
             ctx.set(dut.start, 0)
             while ctx.get(dut.busy):
                 await ctx.tick()
+            await ctx.tick()
             slots, latency = last - first + 1, spec.column_adc.latency_frames
             taken = model.samples[latency:]
             assert [sample.channel for sample in taken] == list(range(first, last + 1))
@@ -64,7 +65,7 @@ def test_slots_are_converted_in_frames_of_the_data_sheets_length(
             assert times["sampled"] == [taken[-1].cycle]
             assert got == samples_of(spec, taken)
 
-    simulate(dut, conversions, pins, cycles=6 * 25 * 25)
+    simulate(dut, conversions, background=[pins], timeout_cycles=6 * 25 * 25)
 
 
 def test_frames_keep_conversion_and_acquisition_times(spec) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from amaranth import Signal
+from amaranth import Module, Signal
+from tests.hdl.afe.models import AdcModel, Pattern, random_route, samples_of
+from tests.hdl.helpers import simulate
 
 from ohmloom.spec import ChipSpec, load_chip
 from ohmloom.spec.switches import Rail, SwitchMap
@@ -123,16 +126,6 @@ class Parts:
 
         return run
 
-    @staticmethod
-    def update(dut: FrontEnd, waits: Any) -> Any:
-        """The last clock edge of an updating frame comes in the very cycle of its release."""
-
-        async def run(ctx: Any) -> None:
-            async for release, held in ctx.changed(dut.out.row_release, waits):
-                ctx.set(dut.out.row_updated, release & held)
-
-        return run
-
 
 @dataclass
 class Drive:
@@ -157,11 +150,11 @@ class Pulse:
     mask: int
 
 
-def random_drive(spec: ChipSpec, rng: random.Random, routes: Any) -> Drive:
+def random_drive(spec: ChipSpec, rng: random.Random) -> Drive:
     slots = -(-spec.columns // spec.afe.column_adcs)
     first_slot = rng.randrange(slots)
     if rng.random() < 0.3:
-        first_row, rows, route = 0, spec.rows, routes(spec, rng)
+        first_row, rows, route = 0, spec.rows, random_route(spec, rng)
     else:
         first_row, route = rng.choice([0, spec.rows, rng.randrange(spec.rows)]), []
         rows = rng.randrange(2) if first_row == spec.rows else rng.randint(0, spec.rows - first_row)
@@ -217,9 +210,9 @@ class Engine:
 
     async def take(self, ctx: Any, stream: Any) -> None:
         ctx.set(stream.valid, 1)
-        while not ctx.get(stream.ready):
-            await ctx.tick()
-        await ctx.tick()
+        ready = False
+        while not ready:
+            _, _, ready = await ctx.tick().sample(stream.ready)
         ctx.set(stream.valid, 0)
 
     async def drive(self, ctx: Any, drive: Drive) -> None:
@@ -262,9 +255,8 @@ class Engine:
 class Expected:
     """Takes the recorded events in order and compares them with what each request has to cause."""
 
-    def __init__(self, spec: ChipSpec, parts: Parts, engine: Engine, pattern: Any, samples_of: Any) -> None:
+    def __init__(self, spec: ChipSpec, parts: Parts, engine: Engine) -> None:
         self.spec, self.parts, self.engine = spec, parts, engine
-        self.pattern, self.samples_of = pattern, samples_of
         self.settling = Settling.of(spec)
         self.frame = AdcTiming.of(spec.column_adc, spec.controller.clock_hz).frame
         self.in_force: Any = None
@@ -293,10 +285,10 @@ class Expected:
             assert all(code == 0 for index, code in shown.items() if not row <= index < row + rows)
 
         if drive.route:
-            pattern = self.pattern.route(spec, drive.route)
+            pattern = Pattern.route(spec, drive.route)
             self.in_force = None  # a route's pattern is always shifted
         else:
-            pattern = self.pattern.drive(spec, drive.tile, drive.first_row, rows, drive.tia_range)
+            pattern = Pattern.drive(spec, drive.tile, drive.first_row, rows, drive.tia_range)
         update = self.parts.updates.pop(0)
         latch = self._latch(pattern)
         if drive.route:
@@ -310,7 +302,7 @@ class Expected:
         taken = [self.parts.adc.samples.pop(0) for _ in range(latency + slots)][latency:]
         assert [sample.channel for sample in taken] == list(range(drive.first_slot, drive.last_slot + 1))
         assert [sample.cycle for sample in taken] == [settled + self.frame * slot for slot in range(slots)]
-        assert self.engine.samples.pop(0) == self.samples_of(self.spec, taken)
+        assert self.engine.samples.pop(0) == samples_of(self.spec, taken)
         self.last_sample = taken[-1].cycle
         self.begins.append(begin)
 
@@ -318,7 +310,7 @@ class Expected:
         rail = Rail.RESET if pulse.reset else Rail.SET
         frames = [self.parts.rail_frames.pop(0)[1:] for _ in range(2)]
         assert frames == [(rail, pulse.rail, 0, pulse.form), (Rail.GATE, pulse.gate, 1, pulse.form)]
-        latch = self._latch(self.pattern.pulse(self.spec, pulse.tile, pulse.row, pulse.mask, pulse.reset))
+        latch = self._latch(Pattern.pulse(self.spec, pulse.tile, pulse.row, pulse.mask, pulse.reset))
         self.in_force = None
         cycle, request = self.parts.pulses.pop(0)
         assert request == {"reset": pulse.reset, "form": pulse.form, "width_ns": pulse.width_ns}
@@ -335,11 +327,21 @@ class Expected:
         )
 
 
-def bench(spec: ChipSpec, rng: random.Random, adc_model: Any, *, slow: bool) -> Any:
+def bench(spec: ChipSpec, rng: random.Random, *, slow: bool) -> tuple[FrontEnd, Parts, Engine, Callable[..., None]]:
+    """The front end, both sides of it, and what runs a main testbench within some cycles, maybe others beside it."""
     dut, waits = FrontEnd(spec), Signal()
-    parts = Parts(spec, rng, adc_model(spec.afe.column_adcs, PADS_CYCLES, rng, tag_errors=0.02), slow)
+    parts = Parts(spec, rng, AdcModel(spec.afe.column_adcs, PADS_CYCLES, rng, tag_errors=0.02), slow)
     engine = Engine(spec, dut, rng, idles=slow)
-    return dut, parts, engine, (parts.testbench(dut, waits), engine.listen), (Parts.update(dut, waits),)
+    design = Module()
+    design.submodules.front_end = dut
+    # The last clock edge of an updating frame comes in the very cycle of its release.
+    design.d.comb += dut.out.row_updated.eq(dut.out.row_release & waits)
+
+    def run(main: Any, *others: Any, cycles: int) -> None:
+        background = [*others, parts.testbench(dut, waits), engine.listen]
+        simulate(design, main, background=background, timeout_cycles=cycles)
+
+    return dut, parts, engine, run
 
 
 async def finished(ctx: Any, dut: FrontEnd) -> None:
@@ -350,11 +352,11 @@ async def finished(ctx: Any, dut: FrontEnd) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("slow", [False, True])
-def test_random_drives_and_pulses(spec, simulate, adc_model, pattern, samples_of, routes, seed, slow) -> None:
+def test_random_drives_and_pulses(spec, seed, slow) -> None:
     rng = random.Random(seed)
-    dut, parts, engine, others, processes = bench(spec, rng, adc_model, slow=slow)
+    dut, parts, engine, run = bench(spec, rng, slow=slow)
     requests = [
-        random_pulse(spec, rng) if rng.random() < 0.3 else random_drive(spec, rng, routes)
+        random_pulse(spec, rng) if rng.random() < 0.3 else random_drive(spec, rng)
         for _ in range(24 if spec.rows < 100 else 10)
     ]
     # Some again with other codes: their pattern is in force.
@@ -371,7 +373,7 @@ def test_random_drives_and_pulses(spec, simulate, adc_model, pattern, samples_of
             await (engine.drive if isinstance(request, Drive) else engine.pulse)(ctx, request)
             assert not ctx.get(dut.afe.idle) or isinstance(request, Pulse)
         await finished(ctx, dut)
-        expected = Expected(spec, parts, engine, pattern, samples_of)
+        expected = Expected(spec, parts, engine)
         for request in requests:
             if isinstance(request, Drive):
                 expected.drive(request)
@@ -381,13 +383,13 @@ def test_random_drives_and_pulses(spec, simulate, adc_model, pattern, samples_of
         expected.nothing_else()
         assert engine.pulse_ends == [0] * sum(isinstance(request, Pulse) for request in requests)
 
-    simulate(dut, main, *others, cycles=len(requests) * 4000, processes=processes)
+    run(main, cycles=len(requests) * 4000)
 
 
-def test_whole_tiles_in_steady_state(spec, simulate, adc_model, pattern, samples_of) -> None:
+def test_whole_tiles_in_steady_state(spec) -> None:
     """The time between vectors is the parts' settling, 15 further conversions, and two cycles."""
     rng = random.Random(7)
-    dut, parts, engine, others, processes = bench(spec, rng, adc_model, slow=False)
+    dut, parts, engine, run = bench(spec, rng, slow=False)
     slots = spec.columns // spec.afe.column_adcs
     drives = [
         Drive(1, 0, [rng.randint(-300, 300) for _ in range(spec.rows)], 0, 0, slots - 1)
@@ -399,7 +401,7 @@ def test_whole_tiles_in_steady_state(spec, simulate, adc_model, pattern, samples
         for drive in drives:
             await engine.drive(ctx, drive)
         await finished(ctx, dut)
-        expected = Expected(spec, parts, engine, pattern, samples_of)
+        expected = Expected(spec, parts, engine)
         for drive in drives:
             expected.drive(drive)
         expected.nothing_else()
@@ -409,13 +411,13 @@ def test_whole_tiles_in_steady_state(spec, simulate, adc_model, pattern, samples
         period_ns = periods[0] * 1e9 / spec.controller.clock_hz
         assert period_ns <= 1.1 * (spec.settle_ns + slots * 1000)
 
-    simulate(dut, main, *others, cycles=8 * 500, processes=processes)
+    run(main, cycles=8 * 500)
 
 
-def test_drives_of_one_slot_wait_for_the_row_dacs_only(spec, simulate, adc_model) -> None:
+def test_drives_of_one_slot_wait_for_the_row_dacs_only(spec) -> None:
     """Where conversions are short the frames of the row DACs follow each other without a gap but the part's."""
     rng = random.Random(8)
-    dut, parts, engine, others, processes = bench(spec, rng, adc_model, slow=False)
+    dut, parts, engine, run = bench(spec, rng, slow=False)
     rows = min(8 * spec.afe.row_dacs, spec.rows)
     drives = [Drive(0, 0, [rng.randint(-300, 300) for _ in range(rows)], 0, 3, 3) for _ in range(5)]
 
@@ -430,14 +432,14 @@ def test_drives_of_one_slot_wait_for_the_row_dacs_only(spec, simulate, adc_model
         within = [gap for index, gap in enumerate(gaps) if index % 8 != 7]
         assert within == [timing.clocks + timing.sync_high] * len(within)
 
-    simulate(dut, main, *others, cycles=6 * 600, processes=processes)
+    run(main, cycles=6 * 600)
 
 
-def test_rows_without_transistors_are_held_at_vmid(simulate, adc_model) -> None:
+def test_rows_without_transistors_are_held_at_vmid() -> None:
     """A passive array's rows are never isolated: those that a drive leaves out get code 0."""
     spec = load_chip("bench-8x16-passive")
     rng = random.Random(10)
-    dut, parts, engine, others, processes = bench(spec, rng, adc_model, slow=False)
+    dut, parts, engine, run = bench(spec, rng, slow=False)
 
     async def main(ctx: Any) -> None:
         ctx.set(dut.out.ready, 1)
@@ -449,12 +451,12 @@ def test_rows_without_transistors_are_held_at_vmid(simulate, adc_model) -> None:
         codes = [frame.codes[0] for frame in parts.row_frames]
         assert codes == [*range(100, 108), 0, 0, 0, -7, 9, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0]
 
-    simulate(dut, main, *others, cycles=2000, processes=processes)
+    run(main, cycles=2000)
 
 
-def test_nothing_is_taken_before_the_dacs_hold_vmid(spec, simulate, adc_model, routes) -> None:
+def test_nothing_is_taken_before_the_dacs_hold_vmid(spec) -> None:
     rng = random.Random(9)
-    dut, parts, _, others, processes = bench(spec, rng, adc_model, slow=False)
+    dut, parts, _, run = bench(spec, rng, slow=False)
 
     async def main(ctx: Any) -> None:
         ctx.set(dut.afe.drive.valid, 1)
@@ -465,18 +467,16 @@ def test_nothing_is_taken_before_the_dacs_hold_vmid(spec, simulate, adc_model, r
             assert [ctx.get(signal) for signal in state] == [1, 0, 0, 0]
         assert not any([parts.row_frames, parts.latches, parts.rail_frames])
 
-    simulate(dut, main, *others, cycles=110, processes=processes)
+    run(main, cycles=110)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_after_a_trip_everything_ends_and_patterns_are_shifted_anew(
-    simulate, adc_model, pattern, samples_of, routes, seed
-) -> None:
+def test_after_a_trip_everything_ends_and_patterns_are_shifted_anew(seed) -> None:
     """The latch sets at any time; no update is answered from then on, until it is cleared."""
     spec = load_chip("bench-8x16")
     rng = random.Random(seed)
-    dut, parts, engine, others, processes = bench(spec, rng, adc_model, slow=False)
-    again = random_drive(spec, rng, routes)
+    dut, parts, engine, run = bench(spec, rng, slow=False)
+    again = random_drive(spec, rng)
     again.route = []
     trip_at = rng.randint(1, 1500)
 
@@ -491,7 +491,7 @@ def test_after_a_trip_everything_ends_and_patterns_are_shifted_anew(
         await engine.drive(ctx, again)
         taken = [again]
         while parts.cycle < trip_at + 2500:
-            request = random_pulse(spec, rng) if rng.random() < 0.3 else random_drive(spec, rng, routes)
+            request = random_pulse(spec, rng) if rng.random() < 0.3 else random_drive(spec, rng)
             await (engine.drive if isinstance(request, Drive) else engine.pulse)(ctx, request)
             taken.append(request)
         await finished(ctx, dut)
@@ -511,8 +511,8 @@ def test_after_a_trip_everything_ends_and_patterns_are_shifted_anew(
         engine.samples.append([])
         await engine.drive(ctx, again)
         await finished(ctx, dut)
-        expected = Expected(spec, parts, engine, pattern, samples_of)
+        expected = Expected(spec, parts, engine)
         expected.drive(again)
         expected.nothing_else()
 
-    simulate(dut, main, trips, *others, cycles=trip_at + 12_000, processes=processes)
+    run(main, trips, cycles=trip_at + 12_000)

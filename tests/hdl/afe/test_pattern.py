@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 
 import pytest
+from tests.hdl.afe.models import Pattern, random_route
+from tests.hdl.helpers import simulate
 
 from ohmloom.spec.switches import SwitchMap
 from ohmloom_hdl.afe.pattern import SwitchPattern
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_bits_of_drives_routes_and_pulses(spec, simulate, pattern, routes, seed) -> None:
+def test_bits_of_drives_routes_and_pulses(spec, seed) -> None:
     rng = random.Random(seed)
     dut = SwitchPattern(spec)
     chains = SwitchMap(spec).chains
@@ -38,7 +40,7 @@ def test_bits_of_drives_routes_and_pulses(spec, simulate, pattern, routes, seed)
             tile, tia_range = rng.randrange(spec.tiles), rng.randrange(len(spec.afe.tia_ohm))
             first_row = rng.choice([0, spec.rows, rng.randrange(spec.rows)])
             rows = rng.randrange(2) if first_row == spec.rows else rng.randint(0, spec.rows - first_row)
-            route = routes(spec, rng)
+            route = random_route(spec, rng)
             ctx.set(dut.tile, tile)
             ctx.set(dut.tia_range, tia_range)
             ctx.set(dut.first_row, first_row)
@@ -58,11 +60,11 @@ def test_bits_of_drives_routes_and_pulses(spec, simulate, pattern, routes, seed)
                     ctx.set(dut.mask, mask >> column & 1)
                     await ctx.tick()
                 ctx.set(dut.mask_write, 0)
-                wanted = pattern.pulse(spec, tile, first_row, mask, reset)
+                wanted = Pattern.pulse(spec, tile, first_row, mask, reset)
             elif kind == "route":
-                wanted = pattern.route(spec, route)
+                wanted = Pattern.route(spec, route)
             else:
-                wanted = pattern.drive(spec, tile, first_row, rows, tia_range)
+                wanted = Pattern.drive(spec, tile, first_row, rows, tia_range)
             if kind == "aborted":
                 ctx.set(dut.bits.ready, 1)
                 ctx.set(dut.start, 1)
@@ -75,4 +77,4 @@ def test_bits_of_drives_routes_and_pulses(spec, simulate, pattern, routes, seed)
                 assert ctx.get(dut.done)
             assert await shift(ctx) == wanted.chains
 
-    simulate(dut, main, cycles=24 * (4 * SwitchMap(spec).bits + spec.columns + 10))
+    simulate(dut, main, timeout_cycles=24 * (4 * SwitchMap(spec).bits + spec.columns + 10))
