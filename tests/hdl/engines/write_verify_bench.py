@@ -48,7 +48,7 @@ class Bench:
         records["offset"] = rng.integers(-spread, spread + 1, records.shape)
         records["gain"] = 32768 + rng.integers(-spread, min(spread, 32767) + 1, records.shape)
 
-    def run(self, *requests, timeout_cycles=400_000):
+    def run(self, *requests, timeout_cycles=60_000):
         """Requests: (command, values). Returns the answers' values."""
         answers = []
 

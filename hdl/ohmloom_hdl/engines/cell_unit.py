@@ -1,0 +1,187 @@
+"""What the write-verify engine computes with: a memory of 16-bit words and an accumulator, for one column after the other."""
+
+from amaranth import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ohmloom.spec import ChipSpec
+from ohmloom_hdl.block_ram import BlockRam
+from ohmloom_hdl.engines.cell_memory import BLOCK, BLOCKS, OWN, Base, CellWord, constants
+from ohmloom_hdl.engines.cell_steps import RESTARTS, STEP, Access, Action, Cell, Operand, Write
+from ohmloom_hdl.engines.correct import CORRECTED
+from ohmloom_hdl.interfaces import CODE, index_bits
+
+WORD = 16
+VALUE = WORD + 1
+LANE = 4  # bits of a word that are written together
+LANES = WORD // LANE
+LOW = 8  # bits of a 1/16 code in the lower of its two sums
+COUNTER = 6
+
+
+class CellUnit(wiring.Component):
+    """Does what the fields of `step` say with its memory, its accumulator `value` and its column counter.
+
+    The operand is of the word that the step before gave the address of: of the column that it left as the current one, or of a
+    place, to which an index is added: the error bucket for FIRST, STEP and edges of errors, that of conductances for LEVEL and
+    edges of conductances, `counter` while foreign words are written and for MULTIPLES. Places of tables are moved to the table in
+    force: RESET's if `reset`, FORM's if `forming`.
+    """
+
+    def __init__(self, spec: ChipSpec) -> None:
+        self._spec = spec
+        cells = len(CellWord) << index_bits(spec.columns)
+        self._depth = 1 << (BLOCKS * BLOCK + cells - 1).bit_length()
+        self._init = constants(spec)
+        columns = index_bits(spec.columns)
+        super().__init__(
+            {
+                "step": In(STEP),
+                "forming": In(1),
+                "reading": In(1),
+                "reset": In(1),
+                "foreign": In(WORD),
+                "odd": In(1),
+                "code": In(signed(CODE)),
+                "corrected": In(signed(CORRECTED)),
+                "grid": In(CODE),
+                "due": In(1),
+                "member": In(1),
+                "counter": In(COUNTER),
+                "word": Out(WORD),
+                "value": Out(signed(VALUE)),
+                "negative": Out(1),
+                "equal": Out(1),
+                "column": Out(columns),
+                "following": Out(columns),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        step = self.step
+        with m.If(step.control.as_value().matches(*(control.value for control in RESTARTS))):
+            m.d.comb += self.following.eq(0)
+        with m.Else():
+            m.d.comb += self.following.eq(self.column + (step.access == Access.ADVANCE))
+        m.d.sync += self.column.eq(self.following)
+        self._remember(m)
+        self._compute(m)
+        return m
+
+    def _remember(self, m: Module) -> None:
+        step = self.step
+        m.submodules.memory = memory = BlockRam(shape=WORD, depth=self._depth, init=self._init, granularity=LANE)
+        loading = Signal()
+        m.d.comb += loading.eq(step.write == Write.FOREIGN)
+        place = self._place(m, loading)
+        above = len(memory.address_r) - len(self.column) - 2
+
+        def cell(column: Value) -> Value:
+            return Cat(step.base[:2], column, C((1 << above) - 1, above))
+
+        m.d.comb += [
+            memory.address_r.eq(Mux(step.cell, cell(self.following), place)),
+            memory.address_w.eq(Mux(step.cell, cell(self.column), place)),
+            self.word.eq(memory.data_r),
+        ]
+
+        # What is written
+        source, rotation, flags = Signal(WORD), Signal(2), Signal(LANE)
+        m.d.comb += [
+            source.eq(Mux(step.write == Write.FOREIGN, self.foreign, self.value)),
+            flags.eq(Cat(step.flags[0] | (step.flags[-1] & self.reset), step.flags[1:])),
+        ]
+        with m.If((step.write == Write.LANES) | (step.write == Write.FOREIGN)):
+            m.d.comb += rotation.eq(step.operand.as_value() ^ Cat(0, self.odd & (step.write == Write.FOREIGN)))
+        lanes = [source.word_select(lane, LANE) for lane in range(LANES)]
+        with m.Switch(rotation):
+            for count in range(LANES):
+                with m.Case(count):
+                    m.d.comb += memory.data_w.eq(Cat(lanes[count:], lanes[:count]))
+        with m.If((step.write != Write.VALUE) & (step.write != Write.LANES) & (step.write != Write.FOREIGN)):
+            m.d.comb += memory.data_w[CODE:].eq(flags)
+        with m.Switch(step.write):
+            with m.Case(Write.VALUE, Write.STATE):
+                m.d.comb += memory.write.eq(-1)
+            with m.Case(Write.LANES, Write.FOREIGN):
+                m.d.comb += memory.write.eq(step.flags)
+            with m.Case(Write.FLAGS):
+                m.d.comb += memory.write[-1].eq(1)
+            with m.Case(Write.MEMBER):
+                m.d.comb += memory.write[-1].eq(self.member)
+
+    def _place(self, m: Module, loading: Signal) -> Value:
+        """The address that `base` stands for, while it is not a cell's."""
+        step = self.step
+        error, conductance = self._search(m, Cell.SEARCH_ERROR, 4), self._search(m, Cell.SEARCH_CONDUCTANCE, 3)
+        kind, place = step.base[6:], step.base[:6]
+        index, block, offset = Signal(6), Signal(2), Signal(6)
+        is_global = kind == Base.GLOBAL >> 6
+        m.d.comb += [offset.eq(place), block.eq(Cat(self.reset & (place < OWN) & ~is_global, is_global))]
+        with m.If(is_global):
+            m.d.comb += offset[5].eq(0)
+        with m.If(loading | (self.reading & (kind == Base.BY_ERROR >> 6))):
+            m.d.comb += index.eq(self.counter)
+        with m.Elif((kind == Base.BY_ERROR >> 6) | (is_global & place[5] & ~place[4])):
+            m.d.comb += index.eq(error)
+        with m.Elif((kind == Base.BY_CONDUCTANCE >> 6) | (is_global & place[5] & place[4])):
+            m.d.comb += index.eq(conductance)
+        with m.If(loading):
+            m.d.comb += block.eq(Cat(kind == Base.BY_ERROR >> 6, is_global))
+        return Cat((offset + index)[:6], block)
+
+    def _search(self, m: Module, search: Cell, bits: int) -> Signal:
+        """A bucket, found bit by bit: the bit in question is set, and kept if its edge is reached."""
+        bucket, found = Signal(bits), Signal(bits, name=f"{search.name.lower()}_next")
+        asked = self.step.flags & (self.step.local == search).replicate(LANE)
+        m.d.comb += found.eq((bucket & ~(asked & self.negative.replicate(LANE))) | asked[1:])
+        m.d.sync += bucket.eq(found)
+        with m.If(self.step.local == Cell.FETCH):
+            m.d.sync += bucket.eq(1 << bits - 1)
+        return found
+
+    def _compute(self, m: Module) -> None:
+        step, word = self.step, self.word
+        low, high = Signal(CODE), Signal(VALUE - CODE)
+        own = Signal(CODE)
+        m.d.comb += own.eq(word[:CODE] & (self.grid | (step.operand != Operand.GRID).replicate(CODE)))
+        with m.Switch(step.operand):
+            with m.Case(Operand.CODE):
+                m.d.comb += low.eq(self.code)
+            with m.Case(Operand.LOW):
+                m.d.comb += low.eq(self.corrected[:LOW])
+            with m.Case(Operand.HIGH):
+                m.d.comb += low.eq(self.corrected[LOW:].as_signed())
+            with m.Default():
+                m.d.comb += low.eq(own)
+        with m.Switch(step.operand):
+            with m.Case(Operand.WORD):
+                m.d.comb += high.eq(word[CODE:])
+            with m.Case(Operand.SIGNED):
+                m.d.comb += high.eq(word[CODE:].as_signed())
+            with m.Case(Operand.ENDED_CODE, Operand.CODE, Operand.HIGH):
+                m.d.comb += high.eq(low[-1].replicate(len(high)))
+        operand, total = Cat(low, high), Signal(VALUE)
+        subtract = step.action != Action.ADD
+        m.d.comb += [
+            total.eq(self.value + (operand ^ subtract.replicate(VALUE)) + subtract),
+            self.negative.eq(total[-1]),
+            self.equal.eq(total[:CODE] == 0),
+        ]
+        load, take = Signal(), Signal()
+        with m.Switch(step.action):
+            with m.Case(Action.LOAD):
+                m.d.comb += load.eq(1)
+            with m.Case(Action.ADD, Action.SUBTRACT):
+                m.d.comb += take.eq(1)
+            with m.Case(Action.LOWER):
+                m.d.comb += load.eq(~self.negative)
+            with m.Case(Action.LOWER_DUE):
+                m.d.comb += load.eq(~self.negative & self.due)
+            with m.Case(Action.EXCESS):
+                m.d.comb += [take.eq(1), load.eq(self.negative)]
+            with m.Case(Action.REDUCE):
+                m.d.comb += take.eq(~self.negative)
+        with m.If(load | take):
+            m.d.sync += self.value.eq(Mux(load, operand, total).as_signed())
