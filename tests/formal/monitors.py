@@ -1,4 +1,4 @@
-"""What the properties speak of, followed at the safety block's ports alone: what the parts are sent, pulses, the forming key.
+"""What the properties speak of, followed at the safety block's ports alone: parts, pulses, the forming key.
 
 The parts keep their state when the controller is reset, and so do their monitors: those signals are `reset_less`.
 """
@@ -64,7 +64,7 @@ class DacMonitor(wiring.Component):
 
 
 class Stages(wiring.Component):
-    """How far the DACs of one kind have come, of the words that bring them to rest after power-up or a trip, in their order.
+    """How far DACs have come with the words that bring them to rest after power-up or a trip, in their order.
 
     Any other word than the next one, or the last one again, ends it; so does `restart`. While `frozen` nothing counts.
     """
@@ -88,7 +88,7 @@ class Stages(wiring.Component):
 
 
 class RailMonitor(wiring.Component):
-    """What one channel of the rail DAC holds, and how long ago an update of the DAC was: input register, output, cycles."""
+    """What one channel of the rail DAC holds, and how many cycles ago an update of the DAC was."""
 
     def __init__(self, channel: int, settling: int) -> None:
         self._channel, self._settling = channel, settling
@@ -124,10 +124,10 @@ class RailMonitor(wiring.Component):
 
 
 class PulseMonitor(wiring.Component):
-    """The pulse that is under way or was last: how long so far, the rest before it, what was asked for when it was taken.
+    """The pulse that is under way or was last: how long so far, the rest before it, what was asked for.
 
-    length, rest: in units of which a cycle has `per_cycle`, up to and without this cycle; they stop above `most`. Added up rather
-    than multiplied, which solvers find hard.
+    length, rest: in units of which a cycle has `per_cycle`, up to and without this cycle; they stop above `most`. Added
+    up rather than multiplied, which solvers find hard.
     """
 
     def __init__(self, width_bits: int, per_cycle: int, most: int) -> None:

@@ -1,4 +1,4 @@
-"""The safety block with all its inputs free, reset included, under its properties and the invariants of their induction."""
+"""The safety block with all its inputs free, reset included, under its properties and their invariants."""
 
 from __future__ import annotations
 

@@ -184,9 +184,10 @@ def latch(m: Module, p: Proof) -> None:
 
 
 def over_current(m: Module, p: Proof) -> None:
-    """Over-current trips within three cycles, two of the synchroniser and one of the latch, and `clear` is no help while it lasts."""
+    """Over-current trips in three cycles, two of the synchroniser and one of the latch; `clear` is no help while it lasts."""
     m.d.comb += Assert(~p.past(m, p.dut.over_current, 3) | p.dut.control.tripped, "over-current trips")
 
 
-# Those that are proved together, with the invariants; over_current needs none of these, but a depth of its three cycles.
+# Those that are proved together, with the invariants; over_current needs none of these, but a depth of its three
+# cycles.
 RULES = (clamps, forming_level, pulse_length, rest, open_after_trip, start, forming, stillness, watchdog, latch)

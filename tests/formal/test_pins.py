@@ -20,7 +20,7 @@ GUARDED = ("row_dac", "rail_dac", "switch", "switch_reset_n", "pulse_gate")
 
 
 def strangers(top: wiring.Component, folder: Path) -> dict[str, str]:
-    """Guarded pins of `top`, whose port `pins` is an AfePins, that anything but its one safety block drives, and what does."""
+    """Guarded pins of `top`'s port `pins` that anything but its one safety block drives, and what does."""
     netlist = Netlist(top, folder)
     guards = {
         path for path, origins in netlist.origins.items() if any(isinstance(origin, Safety) for origin in origins)

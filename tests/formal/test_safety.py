@@ -1,4 +1,4 @@
-"""The safety rules hold whatever comes at the safety block's inputs: proofs by k-induction, without bound, on real parameters."""
+"""The safety rules hold whatever comes at the safety block's inputs: proofs by k-induction, without bound."""
 
 from __future__ import annotations
 

@@ -26,12 +26,13 @@ FrameLayout = data.StructLayout({"command": DacCommand, "address": 4})
 class Ad5628(wiring.Component):
     """DACs that share SCLK and SYNC and have a DIN each: all get a frame of the same command and address at once.
 
-    A frame is 32 bits, MSB first: four zeros, command, address, code, and zeros but for bit 0 of REFERENCE. DIN changes with the
-    rising clock edge and is sampled by the falling one in the middle of a cycle; while nothing moves, the clock is high.
+    A frame is 32 bits, MSB first: four zeros, command, address, code, and zeros but for bit 0 of REFERENCE. DIN changes
+    with the rising clock edge and is sampled by the falling one in the middle of a cycle; while nothing moves, the
+    clock is high.
 
     frame: taken while SYNC is high, together with `codes`, one a line. The part acts on the last falling edge; that of
-    a WRITE_UPDATE_ALL waits for `release`, with SYNC low and the last bit on the line, and `updated` strobes in the cycle
-    that has it. `ended` strobes in the last cycle of any frame.
+    a WRITE_UPDATE_ALL waits for `release`, with SYNC low and the last bit on the line, and `updated` strobes in the
+    cycle that has it.
     """
 
     def __init__(self, part: Dac, clock_hz: int, lines: int) -> None:
@@ -42,13 +43,12 @@ class Ad5628(wiring.Component):
                 "codes": In(data.ArrayLayout(part.bits, lines)),
                 "release": In(1),
                 "updated": Out(1),
-                "ended": Out(1),
                 "pins": Out(SpiPort(lines)),
             }
         )
 
-        # What is still to be sent: cycles of the frame and of SYNC high after it, and each line's bits, next one on top. Idle takes
-        # one cycle of SYNC high.
+        # What is still to be sent: cycles of the frame and of SYNC high after it, and each line's bits, next one on
+        # top. Idle takes one cycle of SYNC high.
         self.gap = max(self._timing.sync_high - 1, 0)
         self.left = Signal(range(self._timing.clocks + self.gap + 1))
         self.words = [Signal(self._timing.clocks, name=f"word_{line}") for line in range(lines)]
@@ -63,8 +63,7 @@ class Ad5628(wiring.Component):
             last.eq(self.left == self.gap + 1),
             held.eq(last & self.waits & ~self.release),
             self.frame.ready.eq(self.left == 0),
-            self.ended.eq(last & ~held),
-            self.updated.eq(self.ended & self.waits),
+            self.updated.eq(last & self.waits & self.release),
             pins.select_n.eq(~shifting),
             pins.clock_high.eq(1),
             pins.clock_low.eq(~shifting | held),

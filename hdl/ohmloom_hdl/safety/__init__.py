@@ -1,4 +1,4 @@
-"""Below all else: clamps, pulse and duty caps, trip latch, watchdog and forming interlock, and the drivers of the pins they guard."""
+"""Below all else: clamps, pulse and duty caps, trip latch, watchdog and forming interlock; and the pins' drivers."""
 
 from ohmloom_hdl.safety.safety import Safety
 

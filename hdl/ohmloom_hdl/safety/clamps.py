@@ -79,8 +79,9 @@ class RailClamp(wiring.Component):
 class RailLevel(wiring.Component):
     """Follows what the rail DAC is sent: `forming_level` while the SET rail may be beyond the SET clamp.
 
-    frame: one is taken; writes_set: to SET's input register, with a code that is `above` the SET clamp or not; update: all
-    outputs take over their input registers, which are followed apart since an update may come with another channel's frame.
+    frame: one is taken; writes_set: to SET's input register, with a code that is `above` the SET clamp or not; update:
+    all outputs take over their input registers, which are followed apart since an update may come with another
+    channel's frame.
     """
 
     frame: In(1)

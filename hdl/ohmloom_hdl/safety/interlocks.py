@@ -14,7 +14,7 @@ CAUSES = (registers.TRIP_CAUSE_OVER_CURRENT, registers.TRIP_CAUSE_WATCHDOG, regi
 
 
 class TripLatch(wiring.Component):
-    """Holds the causes of a trip, as bits of register trip_cause, until `clear`, which leaves those that are still there.
+    """Holds the causes of a trip, as bits of register trip_cause, until `clear`, which leaves those that last.
 
     trips: a cause is there in this cycle; it is latched with the next edge.
     """
@@ -52,7 +52,7 @@ def watchdog_cycles(spec: ChipSpec) -> int:
 
 
 class Watchdog(wiring.Component):
-    """`expired` once `operating` has been high for watchdog_cycles(spec) cycles without `progress`, until either changes.
+    """`expired` once `operating` has been high for watchdog_cycles(spec) cycles without `progress`; until one changes.
 
     It does not run between operations: the host may be silent for as long as it likes.
     """

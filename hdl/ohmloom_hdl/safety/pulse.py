@@ -18,8 +18,8 @@ class PulseTime:
     """The units in which the pulse gate counts time: parts of a nanosecond, an even number of them in a clock cycle.
 
     per_ns, per_cycle: units in a nanosecond and in a clock cycle. bits: of the longest width that a request can name.
-    per_rest: what a cycle of rest counts, so that the rest is over once it has counted as much as the pulse lasts; rounded
-    down, by at most 1/64. None: no rest is asked for.
+    per_rest: what a cycle of rest counts, so that the rest is over once it has counted as much as the pulse lasts;
+    rounded down, by at most 1/64. None: no rest is asked for.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -38,14 +38,14 @@ class PulseGate(wiring.Component):
     The gate has been closed for width * (1 / duty - 1) before it opens, width being that of the pulse to come, and one
     cycle's share longer, since rounding may have lengthened the pulse.
 
-    A pulse is taken when the gate opens. One that is not allowed is taken at once and nothing comes of it: when it is wider than the cap
-    of its mode, or `enable` is low; a forming pulse that is of the RESET direction, or while `forming` is low; any other
-    pulse while `forming_level` is high, since then the SET rail may be above the SET clamp. When `enable`, or `forming` under a
-    forming pulse, goes low, the gate closes with the next clock edge.
+    A pulse is taken when the gate opens. One that is not allowed is taken at once and nothing comes of it: when it is
+    wider than the cap of its mode, or `enable` is low; a forming pulse that is of the RESET direction, or while
+    `forming` is low; any other pulse while `forming_level` is high, since then the SET rail may be above the SET clamp.
+    When `enable`, or `forming` under a forming pulse, goes low, the gate closes with the next clock edge.
 
-    steady: rails and switches stand still and have settled; a pulse waits for it. hold: they have to stay so, because the
-    gate opens with the next edge or is open. done: TAIL_CYCLES after the end, with `tripped` if the pulse was refused or
-    cut, or `enable` went low after it.
+    steady: rails and switches stand still and have settled; a pulse waits for it. hold: they have to stay so, because
+    the gate opens with the next edge or is open. done: TAIL_CYCLES after the end, with `tripped` if the pulse was
+    refused or cut, or `enable` went low after it.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -92,7 +92,8 @@ class PulseGate(wiring.Component):
             self.hold.eq(opens | self.gate),
         ]
 
-        # A pulse has an n-th cycle if it is asked for n - 1/2 cycles or more: so the first one takes away one and a half.
+        # A pulse has an n-th cycle if it is asked for n - 1/2 cycles or more: so the first one takes away one and a
+        # half.
         step, count, full, over, cut = Signal.like(self.count), Signal.like(self.count), Signal(), Signal(), Signal()
         m.d.comb += [
             step.eq(Mux(self.gate, Mux(self.first, -time.per_cycle * 3 // 2, -time.per_cycle), time.per_rest or 0)),

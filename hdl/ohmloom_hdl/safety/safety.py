@@ -22,12 +22,13 @@ PINS = ("row_dac", "rail_dac", "switch", "switch_reset_n", "pulse_gate", "over_c
 class Safety(wiring.Component):
     """Owns every pin that can put energy into the array. Whatever comes at `out` and `control`:
 
-    - No row DAC is sent a code beyond +-spec.read_clamp around Vmid, no rail one beyond the clamp of its channel; SET goes up to the
-      forming clamp while forming is open. Codes beyond are sent as the clamp.
-    - No pulse is longer than limits.pulse_ns, or in forming limits.form_pulse_ns; all rest as limits.duty asks for; rails and switches
-      stand still meanwhile and rails have settled. Without forming no pulse uses a SET rail beyond the SET clamp.
-    - From the clock edge that latches a trip until the latch is cleared and the DACs hold Vmid again, all switches are open
-      (their reset is low), and the gate is closed. The same after power-up.
+    - No row DAC is sent a code beyond +-spec.read_clamp around Vmid, no rail one beyond the clamp of its channel; SET
+      goes up to the forming clamp while forming is open. Codes beyond are sent as the clamp.
+    - No pulse is longer than limits.pulse_ns, or in forming limits.form_pulse_ns; all rest as limits.duty asks for;
+      rails and switches stand still meanwhile and rails have settled. Without forming no pulse uses a SET rail beyond
+      the SET clamp.
+    - From the clock edge that latches a trip until the latch is cleared and the DACs hold Vmid again, all switches are
+      open (their reset is low), and the gate is closed. The same after power-up.
     - Forming needs the key to be armed each time, and ends with a trip.
 
     While `ready` is low frames, bits and pulses are taken and nothing comes of them; *_updated strobe for them all the

@@ -10,13 +10,14 @@ from ohmloom_hdl.afe.dac import ALL_CHANNELS, DacCommand
 
 
 class StartUp(wiring.Component):
-    """While `run` is high: brings the DACs to their resting levels, then raises `ready`. Starts anew when `run` goes low.
+    """While `run` is high: brings the DACs to rest, then raises `ready`. Starts anew when `run` goes low.
 
-    Three frames go to the row DACs and the rail DAC at once, each when `idle`: the DACs take a frame. They turn the references on;
-    set all row channels to Vmid and all rails to 0; set the word lines' reading level. Then it waits for `settled`.
+    Three frames go to the row DACs and the rail DAC at once, each when `idle`: the DACs take a frame. They turn the
+    references on; set all row channels to Vmid and all rails to 0; set the word lines' reading level. Then it waits for
+    `settled`.
 
-    frame: one is sent in this cycle, with `command`, and `rail_code` to the rails; the rows' code is always Vmid. active: the
-    DACs' frames are its own.
+    frame: one is sent in this cycle, with `command`, and `rail_code` to the rails; the rows' code is always Vmid.
+    active: the DACs' frames are its own.
     """
 
     def __init__(self, spec: ChipSpec) -> None:

@@ -1,4 +1,4 @@
-"""The safety block with its parts, and a watch that holds every rule of it against what the parts see, in every cycle."""
+"""The safety block with its parts, and a watch that holds its rules against what the parts see, in every cycle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def chip(name: str = "bench-8x16", **limits: object) -> ChipSpec:
 
 
 class Bench:
-    """`run` simulates a testbench. Its coroutines `boot`, `rail`, `row`, `shift`, `pulse` do what the front end does."""
+    """`run` simulates a testbench. Its other coroutines do what the front end does."""
 
     def __init__(self, spec: ChipSpec) -> None:
         self.spec, self.dut = spec, Safety(spec)
@@ -45,7 +45,7 @@ class Bench:
         self.settling = cycles(spec.rail_settle_ns, spec.controller.clock_hz)
 
     def run(self, testbench: Testbench, *background: Testbench, timeout: int = 20_000) -> None:
-        """Simulates until `testbench` returns; fails after `timeout` clock cycles. Waves go to the folder OHMLOOM_WAVES."""
+        """Simulates until `testbench` returns; fails after `timeout` cycles. Waves go to the folder OHMLOOM_WAVES."""
 
         async def time_out(ctx) -> None:
             for _ in range(timeout):
@@ -142,7 +142,8 @@ class Bench:
             before = list(self.rails.outputs)
             for dac, part in enumerate(self.rows):
                 part.cycle(*row[:3], row[3] >> dac & 1)
-            self.rails.cycle(*rail)
+            acted = self.rails.cycle(*rail)
+            assert not (gate and acted), "no rail frame ends in a pulse"
             closed = [list(part.closed) for part in self.chains]
             for index, part in enumerate(self.chains):
                 part.cycle(*chain[:3], chain[3] >> index & 1, reset_n)

@@ -1,4 +1,4 @@
-"""Models of the parts at the safety block's pins, written from their data sheets; they see every half of a clock cycle."""
+"""Models of the parts at the safety block's pins, from their data sheets; they see every half of a cycle."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Ad5628Model:
 
 
 class Adg714ChainModel:
-    """A chain of ADG714: the last `length` bits that were shifted in close switches when SYNC rises; reset opens all."""
+    """A chain of ADG714: the last `length` bits shifted in close switches when SYNC rises; reset opens all."""
 
     def __init__(self, length: int) -> None:
         self.line = SerialLine()

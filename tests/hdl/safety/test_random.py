@@ -1,4 +1,4 @@
-"""Random inputs of all kinds against the block's rules in plain Python: which frames are sent, which pulses come, for how long."""
+"""Random inputs of all kinds against the block's rules in plain Python: which frames and pulses come of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ START = {0x08000001, 0x02F80000, 0x02F00000, 0x023FFF00}  # what the DACs are se
 class Model:
     """Follows the block's ports, a cycle at a time.
 
-    rows, rails: words that the DACs have to act on, in their order, those of a start apart. pulses, refused, trips: how many.
+    rows, rails: words that the DACs have to act on, in their order, those of a start apart. pulses, refused, trips: how
+    many.
     """
 
     def __init__(self, bench: Bench) -> None:
@@ -179,7 +180,7 @@ def test_random_inputs(name: str, seed: int) -> None:
 
 
 def _same_words(frames: list[int], words: list[int]) -> None:
-    """The DAC acted on all the words but the last, which may be under way, in order; between them only on those of starts."""
+    """The DAC acted on all the words but the last, which may be under way, in order; and else on those of starts."""
     left = list(words)
     for frame in frames:
         if left and frame == left[0]:

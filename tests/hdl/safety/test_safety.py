@@ -447,7 +447,7 @@ def test_the_watchdog_gives_the_longest_step_at_least_twice_its_time(name: str) 
 
 @pytest.mark.parametrize("name", CHIPS)
 def test_rounding_of_widths_to_cycles(name: str) -> None:
-    """tests/formal proves that a pulse has n cycles when it is asked for n - 1/2 up to n + 1/2: for every width, that is the spec's."""
+    """tests/formal proves that a pulse has n cycles when asked for n - 1/2 up to n + 1/2; for every width these are the spec's."""
     spec = chip(name)
     widths_ns = np.arange(1, spec.limits.form_pulse_ns + 1)
     cycles = np.array([spec.pulse_cycles(int(width_ns)) for width_ns in widths_ns])
