@@ -70,7 +70,7 @@ def requests(draw):
     if command is WRITE_REGISTERS and draw(st.booleans()):
         values["address"], payload = ARM.address, ARM.key.to_bytes(4, "little")
     if command is MEM_WRITE and values["memory"] == Memory.POLICY:
-        values["offset"] += 2  # max_pulses may be 65535, which takes its time
+        values["offset"] = min(values["offset"] + 2, LIMITS["u32"])  # max_pulses may be 65535, which takes its time
     scalars = command.request.scalars
     header = b"".join(values[name].to_bytes(int(kind[1:]) // 8, "little") for name, kind, _ in scalars)
     return command.code, header + payload

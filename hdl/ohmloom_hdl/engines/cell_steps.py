@@ -5,6 +5,7 @@ tests has its two or four followers next to each other.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from amaranth.lib import data, enum
@@ -209,7 +210,7 @@ class Program:
     def words(self) -> list[dict[str, Any]]:
         """Initial content of a memory with the layout STEP. Steps that several branches lead to are there several times."""
         names = list(self._steps)
-        followers = dict(zip(names, names[1:], strict=False))
+        followers = dict(pairwise(names))
         targets = {name: step.targets or (followers[name],) for name, step in self._steps.items()}
         unknown = {wanted for block in targets.values() for wanted in block if wanted} - set(names)
         assert not unknown, unknown

@@ -64,14 +64,13 @@ class WideLanes(wiring.Component):
 
         # Ends of layers: one stage a cycle.
         low, scale, shift = Signal(WORD), Signal(WORD), Signal(count_bits(47))
-        with m.If(taken):
-            with m.Switch(use):
-                with m.Case(Use.SHIFT):
-                    m.d.sync += shift.eq(word[8:])
-                with m.Case(Use.SCALE):
-                    m.d.sync += scale.eq(word)
-                with m.Case(Use.LOW):
-                    m.d.sync += low.eq(word)
+        with m.If(taken), m.Switch(use):
+            with m.Case(Use.SHIFT):
+                m.d.sync += shift.eq(word[8:])
+            with m.Case(Use.SCALE):
+                m.d.sync += scale.eq(word)
+            with m.Case(Use.LOW):
+                m.d.sync += low.eq(word)
         total, product = Signal(signed(BIASED)), Signal(signed(BIASED + WORD))
         shifted = Signal(signed(BIASED + WORD))  # to one bit below the point, for rounding
         limit = Mux(port.output, OUTPUT_MAX, spec.read_clamp)

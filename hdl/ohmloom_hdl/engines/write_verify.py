@@ -11,10 +11,10 @@ from ohmloom.spec.policy import MAX_BACKOFFS
 from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.engines.cell_memory import TABLE_WORDS, TABLES, Flag
 from ohmloom_hdl.engines.cell_program import write_verify_program
-from ohmloom_hdl.engines.cell_steps import ADDRESS, STEP, Access, Action, Cell, Control, Second, Test, Write
+from ohmloom_hdl.engines.cell_steps import ADDRESS, STEP, Access, Action, Cell, Control, Test, Write
 from ohmloom_hdl.engines.cell_unit import COUNTER, CellUnit
 from ohmloom_hdl.engines.verify import VerifyRow
-from ohmloom_hdl.interfaces import CODE, AfePort, EnginePort, JobKind, StorePort, count_bits
+from ohmloom_hdl.interfaces import CODE, AfePort, EnginePort, JobKind, StorePort
 
 
 class WriteVerify(wiring.Component):

@@ -154,7 +154,7 @@ class Bench:
                     ctx.set(signal, 1)
                     await ctx.tick()
                     ctx.set(signal, 0)
-                    await ctx.tick().repeat(3)
+                    await ctx.tick().repeat(150)  # real ones are farther apart
             ctx.set(port.saturated, self.engine._saturations - saturated_before)
             if self.engine._trip_cause:
                 self.cause |= self.engine._trip_cause
