@@ -12,11 +12,13 @@ from collections.abc import Callable
 from ohmloom.link import BadFrame, Frame, FrameDecoder, encode
 from ohmloom.spec.commands import (
     ANSWER,
+    BAUD_MIN,
     DEFAULT_BAUD,
     ERROR_LAYOUT,
     HELLO,
     NAK_LAYOUT,
     PROTOCOL_VERSION,
+    PROVISIONAL_BAD_FRAMES,
     RATE,
     TYPE_ERROR,
     TYPE_NAK,
@@ -24,9 +26,6 @@ from ohmloom.spec.commands import (
     NakReason,
 )
 from ohmloom.spec.layout import PayloadError
-
-BAUD_MIN = 9_600
-PROVISIONAL_BAD_FRAMES = 4  # at a new rate before its first good frame: then the old rate comes back
 
 
 class Receiver:

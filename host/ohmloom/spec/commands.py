@@ -15,6 +15,8 @@ ANSWER = 0x80
 TYPE_NAK = 0xFE
 TYPE_ERROR = 0xFF
 DEFAULT_BAUD = 115_200
+BAUD_MIN = 9_600  # that RATE takes
+PROVISIONAL_BAD_FRAMES = 4  # at a new rate before its first good frame: then the old rate comes back
 MAX_EVENTS = 64  # that SERVICE remembers
 PULSE_TRIPPED = -32768  # in place of a verify code: the pulse went over the rail's current, and all lines float
 
