@@ -391,11 +391,12 @@ def test_rate_is_computed_to_the_nearest_step(clock_hz):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("chip", ["bench-8x16", "lab-128x128x4"])
 def test_payload_fills_the_line(chip):
     """Full windows at 3 Mbaud, both directions: payload bytes x 10 / line bits, from the second answer to the last."""
     spec, rng = load_chip(chip), random.Random(8)
-    size, window, frames = spec.link.payload_bytes, spec.link.window, 3 + 2 * spec.link.window
+    size, window, frames = spec.link.payload_bytes, spec.link.window, 4 + spec.link.window
     payload = rng.randbytes(size)
     bench = Bench(Link(spec), spec, rng, think=2000, execute=lambda kind, payload: (kind | ANSWER, payload))
     line = SerialLine(bench)
