@@ -49,11 +49,13 @@ class MemoryMap:
 
     @cached_property
     def base(self) -> dict[Memory, int]:
-        """Where each memory begins."""
+        """Where each memory begins: all but the notes at a multiple of a power of two that holds it, so that no gateware has to
+        add up an address."""
         bases, offset = {}, 2 * self.slots * self.slot_bytes
-        for memory, size in self.sizes.items():
-            bases[memory] = offset
-            offset += size + (size & 1)
+        room = {memory: 1 << (size - 1).bit_length() for memory, size in self.sizes.items()} | {Memory.NOTES: 2}
+        for memory in sorted(self.sizes, key=lambda memory: -room[memory]):
+            bases[memory] = -(-offset // room[memory]) * room[memory]
+            offset = bases[memory] + self.sizes[memory] + (self.sizes[memory] & 1)
         return bases
 
     @property
