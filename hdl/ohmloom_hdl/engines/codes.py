@@ -1,9 +1,10 @@
 """Packed 12-bit codes in 16-bit words: `ohmloom.spec.layout` in gateware.
 
-Four codes take three words. Both ways one code is remembered, so that a code may come or go in every cycle.
+Four codes take three words. `Unpacker` and `Packer` remember one code, so that a code may come or go in every cycle;
+`NibbleUnpacker` and `NibblePacker` take 4 bits a cycle, at half the size.
 """
 
-from amaranth import C, Cat, Module, Signal, signed
+from amaranth import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -86,4 +87,68 @@ class Packer(wiring.Component):
             m.d.sync += [last.eq(code), held.eq(held - 1)]  # 0 - 1 is 3: all of the code is left
         with m.If(self.start | self.flush & self.words.ready):
             m.d.sync += held.eq(0)
+        return m
+
+
+class NibbleUnpacker(wiring.Component):
+    """Like `Unpacker`, but a code takes three cycles. A word is taken with its last nibble."""
+
+    start: In(1)
+    odd: In(1)
+    wanted: Out(1)
+    words: In(stream.Signature(WORD))
+    codes: Out(stream.Signature(signed(CODE)))
+
+    def elaborate(self, platform):
+        m = Module()
+        place = Signal(range(WORD // 4))  # of the nibble in the word
+        number = Signal(range(NIBBLES))  # and in the code
+        rest = Signal(CODE - 4)  # nibbles before it
+        nibble = self.words.payload.word_select(place, 4)
+        complete, step = number == NIBBLES - 1, Signal()
+        m.d.comb += [
+            self.wanted.eq(1),
+            self.codes.payload.eq(Cat(rest, nibble).as_signed()),
+            self.codes.valid.eq(self.words.valid & complete),
+            step.eq(~complete | self.codes.ready),
+            self.words.ready.eq((place == WORD // 4 - 1) & step),
+        ]
+        with m.If(self.words.valid & step):
+            m.d.sync += [rest.eq(Cat(rest, nibble)[4:]), place.eq(place + 1), number.eq(Mux(complete, 0, number + 1))]
+        with m.If(self.start):
+            m.d.sync += [place.eq(Cat(C(0, 1), self.odd)), number.eq(0)]
+        return m
+
+
+class NibblePacker(wiring.Component):
+    """Like `Packer`, but a code takes three cycles."""
+
+    start: In(1)
+    codes: In(stream.Signature(signed(CODE)))
+    flush: In(1)
+    empty: Out(1)
+    words: Out(stream.Signature(WORD))
+
+    def elaborate(self, platform):
+        m = Module()
+        place = Signal(range(WORD // 4))  # of the nibble in the word
+        number = Signal(range(NIBBLES))  # and in the code
+        rest = Signal(WORD - 4)  # nibbles before it
+        nibble = self.codes.payload.as_unsigned().word_select(number, 4)
+        full, step = place == WORD // 4 - 1, Signal()
+        m.d.comb += [
+            self.empty.eq(place == 0),
+            self.words.payload.eq(Cat(rest, nibble)),
+            self.words.valid.eq(full & (self.codes.valid | self.flush)),
+            step.eq(~full | self.words.ready),
+            self.codes.ready.eq((number == NIBBLES - 1) & step),
+        ]
+        with m.If(step & (self.codes.valid | self.flush & ~self.empty)):
+            m.d.sync += [
+                rest.eq(Cat(rest, nibble)[4:]),
+                place.eq(place + 1),
+                number.eq(Mux(number == NIBBLES - 1, 0, number + 1)),
+            ]
+        with m.If(self.start):
+            m.d.sync += [place.eq(0), number.eq(0)]
         return m
