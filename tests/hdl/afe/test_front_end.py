@@ -414,6 +414,31 @@ def test_whole_tiles_in_steady_state(spec) -> None:
     run(main, cycles=8 * 500)
 
 
+def test_a_pattern_is_shifted_when_any_of_it_is_new() -> None:
+    """Drives that differ from the one before in one thing; `Expected` knows which of them latch."""
+    spec = load_chip("bench-8x16")
+    dut, parts, engine, run = bench(spec, random.Random(11), slow=False)
+    codes = [[1, -2, 3], [4, 5, -6], [7, 8], [9, 10], [11, 12], [13, 14], [0, 0]]
+    windows = [(0, 2, 0), (0, 2, 0), (0, 2, 0), (0, 3, 0), (1, 3, 0), (1, 3, 1), (1, 3, 1)]
+    drives = [
+        Drive(tile, first_row, row_codes, tia_range, 0, 0)
+        for (tile, first_row, tia_range), row_codes in zip(windows, codes, strict=True)
+    ]
+
+    async def main(ctx: Any) -> None:
+        ctx.set(dut.out.ready, 1)
+        for drive in drives:
+            await engine.drive(ctx, drive)
+        await finished(ctx, dut)
+        assert len(parts.latches) == 5
+        expected = Expected(spec, parts, engine)
+        for drive in drives:
+            expected.drive(drive)
+        expected.nothing_else()
+
+    run(main, cycles=8 * 500)
+
+
 def test_drives_of_one_slot_wait_for_the_row_dacs_only(spec) -> None:
     """Where conversions are short the frames of the row DACs follow each other without a gap but the part's."""
     rng = random.Random(8)
