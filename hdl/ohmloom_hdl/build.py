@@ -8,14 +8,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from amaranth.vendor import SiliconBluePlatform
-
 from ohmloom.errors import Error
 from ohmloom.spec import ChipSpec, load_chip
 from ohmloom_boards import board as find_board
 from ohmloom_hdl.block_ram import NO_INIT
 from ohmloom_hdl.plain import PlainTop
-from ohmloom_hdl.platform import Top, check_pins, create_platform
+from ohmloom_hdl.platform import Top, check_pins, create_platform, is_ice40
 from ohmloom_hdl.tools import PACKAGES, find
 from ohmloom_hdl.verilog import emit
 
@@ -33,7 +31,7 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
     spec = load_chip(chip or board.chip)
     check_pins(spec, board)
     platform = create_platform(board)
-    ice40 = isinstance(platform, SiliconBluePlatform)
+    ice40 = is_ice40(platform)
     # nextpnr derives the clock behind the PLL from this.
     pin, mhz = f"{board.clock}_0__io", TIMING_MARGIN * platform.lookup(board.clock).clock.frequency / 1e6
     folder = output / "build"
@@ -42,7 +40,7 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
         Top(spec, board),
         name="top",
         do_build=False,
-        script_after_read=_before_synthesis(spec),
+        script_after_read=before_synthesis(spec),
         synth_opts="-abc9 -dsp" if ice40 else "-abc9",
         nextpnr_opts="--timing-allow-fail --report report.json",
         add_constraints=f"set_frequency {pin} {mhz}" if ice40 else "",
@@ -72,7 +70,8 @@ def write_verilog(chip: str | Path, output: Path) -> Path:
     return path
 
 
-def _before_synthesis(spec: ChipSpec) -> str:
+def before_synthesis(spec: ChipSpec) -> str:
+    """Commands of yosys between reading a design and its synthesis."""
     # With the time that a path really has, abc9 saves area; block RAM has no value before its first read.
     period_ps = int(1e12 / (TIMING_MARGIN * spec.controller.clock_hz))
     return f"scratchpad -set abc9.D {period_ps}\nsetattr -unset init a:{NO_INIT}"

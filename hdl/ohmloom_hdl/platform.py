@@ -30,7 +30,7 @@ def create_platform(board: Board):
     """
     module, name = board.platform.split(":")
     platform = getattr(import_module(module), name)()
-    if isinstance(platform, SiliconBluePlatform) and platform.device == "iCE40UP5K":
+    if is_ice40(platform) and platform.device == "iCE40UP5K":
         plain, pulled = Attrs(IO_STANDARD="SB_LVCMOS"), Attrs(IO_STANDARD="SB_LVCMOS", PULLUP=1)
     elif isinstance(platform, LatticePlatform) and platform.device.startswith("LFE5U"):
         plain, pulled = Attrs(IO_TYPE="LVCMOS33", DRIVE="4"), Attrs(IO_TYPE="LVCMOS33", PULLMODE="UP")
@@ -47,6 +47,10 @@ def create_platform(board: Board):
         [Resource("level", index, Pins(pin, dir="o"), plain) for index, pin in enumerate(board.levels)]
     )
     return platform
+
+
+def is_ice40(platform) -> bool:
+    return isinstance(platform, SiliconBluePlatform)
 
 
 def check_pins(spec: ChipSpec, board: Board) -> None:
@@ -69,7 +73,8 @@ class Top(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         spec = self._spec
-        ice40 = isinstance(platform, SiliconBluePlatform)
+        ice40 = is_ice40(platform)
+        m.domains.sync = ClockDomain()
         m.submodules.clock = ClockGenerator(self._board.clock, spec.controller.clock_hz)
         m.submodules.controller = controller = Controller(spec, spram=ice40)
 
@@ -128,7 +133,7 @@ def _plain_pads(m: Module, spec: ChipSpec, pins, pads) -> None:
 
 
 class ClockGenerator(Elaboratable):
-    """Domain `sync` of `clock_hz` from the platform's clock `source`, in reset until RESET_S after the PLL has locked.
+    """Drives domain `sync` with `clock_hz` from the platform's clock `source`; it is in reset until RESET_S after the PLL has locked.
 
     Raises ArgumentError for a rate that the PLL cannot make exactly.
     """
@@ -142,13 +147,12 @@ class ClockGenerator(Elaboratable):
         source_hz = round(resource.clock.frequency)
         clock, locked, settled = Signal(), Signal(), Signal()
         port = platform.request(self._source, dir="-")
-        m.domains.sync = ClockDomain()
         m.domains.start = ClockDomain(reset_less=True, local=True)
         m.d.comb += [ClockSignal().eq(clock), ClockSignal("start").eq(clock)]
         if source_hz == self._clock_hz:
             m.submodules.pin = pin = io.Buffer("i", port)
             m.d.comb += [clock.eq(pin.i), locked.eq(1)]
-        elif isinstance(platform, SiliconBluePlatform):
+        elif is_ice40(platform):
             m.submodules.pll = _ice40_pll(port, clock, locked, source_hz, self._clock_hz)
         else:
             m.submodules.pin = pin = io.Buffer("i", port)

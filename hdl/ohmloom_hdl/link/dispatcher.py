@@ -1,7 +1,5 @@
 """Frames in sequence, each executed exactly once. A very small processor follows the rules in `rules.py`."""
 
-from enum import IntEnum, IntFlag
-
 from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -12,69 +10,10 @@ from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import RequestPort
 from ohmloom_hdl.link.frames import QueuePort, ReplyPort
+from ohmloom_hdl.link.instructions import CONDITION, NOTES_COMMON, NOTES_OF_SLOT, Kind, Strobe
 from ohmloom_hdl.link.uart import STEP_BITS, step_of
 
 REFUSED = 7  # bit of the answer length's upper byte: its type is TYPE_ERROR
-
-# An instruction has 16 bits: kind (15:14), and then as below. An operand (7:0) with FROM_QUEUE is byte 2:0 of the oldest
-# entry of the queue, else a note: one of 128 common ones or, with NOTE_OF_SLOT, one of 16 that each answer slot has.
-FROM_QUEUE = 1 << 8
-NOTE_OF_SLOT = 1 << 7
-NOTES_COMMON, NOTES_OF_SLOT = 128, 16
-PROGRAM = 512
-
-
-class Kind(IntEnum):
-    COMPUTE = 0  # A = A + operand, and C = carry, as Compute says
-    BRANCH = 1  # to the instruction in 8:0, if bit 13 equals the Condition in 12:10
-    STORE = 2  # note = A; with HIGH the upper byte of the length that the last request answered
-    ACT = 3  # Act
-
-
-class Compute(IntFlag):
-    LOAD = 1 << 9  # A = operand; C stays
-    INVERT = 1 << 10  # of the operand, and a carry in: A = A - operand, C is set when that is not below 0
-    CHAIN = 1 << 11  # the carry in is C
-
-
-class Condition(IntEnum):
-    ALWAYS = 0
-    ZERO = 1  # A
-    CARRY = 2
-    SIGN = 3  # A's bit 7
-    WAITING = 4  # a frame in the queue
-    BUSY = 5  # the frame before is not encoded yet
-    SENDING = 6  # it has not left the shift register yet
-    SLOT_BUSY = 7  # it comes from this slot
-
-
-TAKEN = 1 << 13
-CONDITION = 10  # lowest bit
-HIGH = 1 << 13
-
-
-class Act(IntFlag):
-    """SEND: the operand to the reply, bit 7 set with ANSWER. EXECUTE: the request; its type is the queue's operand, its length
-    the note's operand and A, and the note becomes the lower byte of the answer's length. Neither: strobes in 11:0."""
-
-    SEND = 1 << 13
-    ANSWER = 1 << 12
-    EXECUTE = 1 << 12
-
-
-class Strobe(IntFlag):
-    SLOT = 1 << 0  # the slot = A
-    STEP_LOW = 1 << 1  # the rate's lower byte = A
-    STEP_HIGH = 1 << 2
-    LENGTH_LOW = 1 << 3  # of the reply's payload from the slot
-    LENGTH_HIGH = 1 << 4
-    FINISH = 1 << 5  # the head of the reply
-    POP = 1 << 6  # the entry
-    FREE = 1 << 7  # the request's slot
-    GOOD = 1 << 8  # count it
-    BAD = 1 << 9
-    NAK = 1 << 10
-    REPEAT = 1 << 11
 
 
 class Dispatcher(wiring.Component):
@@ -103,17 +42,19 @@ class Dispatcher(wiring.Component):
     def elaborate(self, _platform):
         m = Module()
         queue, replies, requests = self.queue, self.replies, self.requests
-        m.submodules.program = program = BlockRam(shape=16, depth=PROGRAM, init=self._program)
+        depth = max(256, 1 << (len(self._program) - 1).bit_length())  # 256 words are one block RAM
+        m.submodules.program = program = BlockRam(shape=16, depth=depth, init=self._program)
         m.submodules.notes = notes = BlockRam(
             shape=8, depth=2 * max(NOTES_COMMON, NOTES_OF_SLOT * self._slots), init=self._notes
         )
-        here, slot = Signal(range(PROGRAM)), Signal((self._slots - 1).bit_length())
+        here, slot = Signal(range(depth)), Signal((self._slots - 1).bit_length())
         a, carry, answer_high = Signal(8), Signal(), Signal(8)
         phase = Signal(range(3))  # fetch, read the operand, execute
         code, kind = program.data_r[:14], program.data_r[14:]
         area = Signal(max(3, len(slot)))
         m.d.comb += area.eq(Mux(code[7], slot, code[4:7]))
-        note = Cat(code[:4], area, code[7])
+        indexed = (kind == Kind.ACT) & code[9]
+        note = Cat(Mux(indexed, a[:4], code[:4]), area, code[7])
         m.d.comb += [
             program.address_r.eq(here),
             notes.address_r.eq(note),

