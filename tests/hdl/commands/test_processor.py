@@ -265,6 +265,7 @@ def test_mvm() -> None:
         mvm(rng, 1, 8, tile=2), mvm(rng, 1, 8, range=2), mvm(rng, 1, 8, tile=255, range=9),
         mvm(rng, 1, 8, codes=beyond), mvm(rng, 1, 8, codes=-beyond), mvm(rng, 1, 8, codes=[-2048] * 8),
         mvm(rng, 1, 8, codes=[2047, -2048] * 4),
+        mvm(rng, 1, 8, codes=[0, 328] * 4), mvm(rng, 1, 8, codes=[-328, 0] * 4),
         (table.MVM.code, b"\0\0\1"), (table.MVM.code, b"\0\0\1\0x"), (table.MVM.code, b"\0\0\1\0wxyz"),
         packed(table.READ_REGISTERS, address=12, count=3),
     ])  # fmt: skip
