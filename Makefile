@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= auto
 
-.PHONY: demo test test-slow tools lint clean
+.PHONY: demo test test-slow mutation tools lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -16,6 +16,9 @@ test: $(VENV)/.test tools
 
 test-slow: $(VENV)/.test tools
 	$(BIN)/pytest -n $(JOBS) -m slow
+
+mutation: $(VENV)/.test
+	$(BIN)/python -m tests.mutation.run
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
