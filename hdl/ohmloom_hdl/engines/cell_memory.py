@@ -71,6 +71,8 @@ class Own(IntEnum):
     HIGHEST = OWN + 11
     FORMED = OWN + 12
     PULSE_TRIPPED = OWN + 13
+    PAIR = OWN + 14  # the lower two of three bytes of two codes
+    THIRD = OWN + 15
 
 
 class CellWord(IntEnum):

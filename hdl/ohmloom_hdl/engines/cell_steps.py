@@ -4,8 +4,7 @@ A step is one clock cycle. The address of the next step is `next`, with bit 0 se
 tests has its two or four followers next to each other.
 """
 
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.lib import data, enum
@@ -13,7 +12,7 @@ from amaranth.lib import data, enum
 ADDRESS = 8  # bits of a step's address
 
 
-class Test(enum.Enum, shape=5):
+class Condition(enum.Enum, shape=5):
     """Word: of the row unit's memory. Value: its accumulator."""
 
     NEVER = 0
@@ -68,7 +67,7 @@ class Operand(enum.Enum, shape=3):
 
 
 class Action(enum.Enum, shape=3):
-    """What becomes of the accumulator; `Test.NEGATIVE` is of the sum for ADD, else of the difference."""
+    """What becomes of the accumulator; `Condition.NEGATIVE` is of the sum for ADD, else of the difference."""
 
     HOLD = 0
     LOAD = 1
@@ -97,13 +96,11 @@ class Access(enum.Enum, shape=3):
     """Of the store at the cursor, which goes on by a byte. ADVANCE: the next column instead."""
 
     NONE = 0
-    GET = 1
-    PUT_STATUS = 2
-    PUT_LOW = 3
-    PUT_HIGH = 4
-    PACK = 5  # lower byte, or nibble behind the one held
-    PACK_HIGH = 6
-    ADVANCE = 7
+    ADVANCE = 1
+    GET = 4
+    PUT_STATUS = 5  # of the cell whose state the word is
+    PUT_LOW = 6  # byte of the accumulator
+    PUT_HIGH = 7
 
 
 class Cell(enum.Enum, shape=3):
@@ -145,11 +142,10 @@ class Control(enum.Enum, shape=5):
     ROUND = 20  # no cell runs yet
     LIMIT = 21  # the last round it is, unless negative
     AGAIN = 22  # the first round is over
-    HOLD = 23  # an upper nibble
-    NEXT_ROW = 24
-    COUNTER = 25  # becomes `flags`
-    COUNT = 26  # by `flags`, signed
-    FINISH = 27
+    NEXT_ROW = 23
+    COUNTER = 24  # becomes `flags`
+    COUNT = 25  # by `flags`, signed; by 1 with foreign words
+    FINISH = 26
 
 
 RESTARTS = (
@@ -159,7 +155,7 @@ RESTARTS = (
 STEP = data.StructLayout(
     {
         "next": ADDRESS,
-        "test": Test,
+        "test": Condition,
         "second": Second,
         "base": 8,
         "cell": 1,
@@ -179,63 +175,68 @@ NOWHERE = ""
 
 @dataclass(frozen=True)
 class Step:
-    """One control word, without the address of what follows.
+    """One control word, but for the address of what follows.
 
-    targets: names of the followers for bits 1 and 0 of 00, 01, 10, 11, as many as the tests can tell apart; NOWHERE where
-    that never happens.
+    followers: names of the steps for bits 1 and 0 of 00, 01, 10, 11, as far as the step's tests can tell them apart; NOWHERE
+    for what never happens.
     """
 
-    targets: tuple[str, ...]
-    fields: dict[str, Any] = field(default_factory=dict)
+    name: str
+    followers: tuple[str, ...]
+    fields: dict[str, Any]
 
 
 class Program:
     """Named steps. The one that is added first comes first after reset."""
 
     def __init__(self) -> None:
-        self._steps: dict[str, Step] = {}
+        self._steps: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {}
 
-    def add(self, name: str, *targets: str, **fields: Any) -> str:
-        """Adds a step, and gives its name back. Without targets it is followed by the step that is added next.
+    def add(self, name: str, *followers: str, **fields: Any) -> None:
+        """Adds a step. Without followers the step that is added next is the one.
 
-        With `test`, targets are (no, yes); with `second` too, (neither, only test, only second, both).
+        With `test`, they are (no, yes), with `second` too (neither, only test, only second, both).
         """
         assert name not in self._steps, name
-        if fields.get("second") and not fields.get("test"):
-            no, yes = targets
-            targets = (no, NOWHERE, yes, NOWHERE)
-        self._steps[name] = Step(targets, fields)
-        return name
+        self._steps[name] = (followers, fields)
+
+    @property
+    def steps(self) -> dict[str, Step]:
+        """All steps by name."""
+        names = list(self._steps)
+        steps = {
+            name: Step(name, followers or (following,), fields)
+            for (name, (followers, fields)), following in zip(self._steps.items(), [*names[1:], NOWHERE], strict=True)
+        }
+        unknown = {name for step in steps.values() for name in step.followers} - steps.keys()
+        assert unknown <= {NOWHERE}, unknown
+        return steps
 
     def words(self) -> list[dict[str, Any]]:
-        """Initial content of a memory with the layout STEP. Steps that several branches lead to are there several times."""
-        names = list(self._steps)
-        followers = dict(pairwise(names))
-        targets = {name: step.targets or (followers[name],) for name, step in self._steps.items()}
-        unknown = {wanted for block in targets.values() for wanted in block if wanted} - set(names)
-        assert not unknown, unknown
-        place: dict[int, str] = {0: names[0]}
-        blocks: dict[tuple[str, ...], int] = {}
-        for name in names:
-            block = targets[name]
-            if len(block) > 1 and block not in blocks:
-                at = 0
-                while not all(place.get(at + k, wanted) == wanted or not wanted for k, wanted in enumerate(block)):
-                    at += len(block)
-                blocks[block] = at
-                place.update({at + k: wanted for k, wanted in enumerate(block) if wanted})
-        for name in names:
-            block = targets[name]
-            if len(block) == 1 and block not in blocks:
-                at = next((at for at, there in place.items() if there == block[0]), None)
-                if at is None:
-                    at = next(at for at in range(1 << ADDRESS) if at not in place)
-                    place[at] = block[0]
-                blocks[block] = at
-        self.places = place
-        used = max(place) + 1
-        assert used <= 1 << ADDRESS, f"{used} steps"
-        return [
-            {"next": blocks[targets[name]], **self._steps[name].fields}
-            for name in (place.get(at, names[0]) for at in range(used))
-        ]
+        """Initial content of a memory with the layout STEP. A step that several branches lead to is there several times."""
+        steps = list(self.steps.values())
+        places = self._places(steps)
+        begins: dict[tuple[str, ...], int] = {}
+        for step in steps:
+            block = step.followers
+            begins[block] = next(
+                begin
+                for begin in range(0, max(places) + 1, len(block))
+                if all(name in (places.get(begin + number), NOWHERE) for number, name in enumerate(block))
+            )
+        named = {step.name: {"next": begins[step.followers], **step.fields} for step in steps}
+        return [named[places.get(place, steps[0].name)] for place in range(max(places) + 1)]
+
+    @staticmethod
+    def _places(steps: list[Step]) -> dict[int, str]:
+        """Which step is where: first the blocks that tests choose from, then what else is followed by a single step."""
+        places = {0: steps[0].name}
+        for block in sorted({step.followers: None for step in steps}, key=len, reverse=True):
+            if len(block) == 1 and block[0] in places.values():
+                continue
+            begin = 0
+            while not all(name in (places.get(begin + number, name), NOWHERE) for number, name in enumerate(block)):
+                begin += len(block)
+            places |= {begin + number: name for number, name in enumerate(block) if name}
+        assert max(places) < 1 << ADDRESS, f"{max(places) + 1} steps"
+        return places

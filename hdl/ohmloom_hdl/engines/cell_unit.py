@@ -1,5 +1,8 @@
 """What the write-verify engine computes with: a memory of 16-bit words and an accumulator, for one column after the other."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -115,25 +118,27 @@ class CellUnit(wiring.Component):
         """The address that `base` stands for, while it is not a cell's."""
         step = self.step
         error, conductance = self._search(m, Cell.SEARCH_ERROR, 4), self._search(m, Cell.SEARCH_CONDUCTANCE, 3)
-        kind, place = step.base[6:], step.base[:6]
-        index, block, offset = Signal(6), Signal(2), Signal(6)
-        is_global = kind == Base.GLOBAL >> 6
-        m.d.comb += [offset.eq(place), block.eq(Cat(self.reset & (place < OWN) & ~is_global, is_global))]
-        with m.If(is_global):
-            m.d.comb += offset[5].eq(0)
-        with m.If(loading | (self.reading & (kind == Base.BY_ERROR >> 6))):
-            m.d.comb += index.eq(self.counter)
-        with m.Elif((kind == Base.BY_ERROR >> 6) | (is_global & place[5] & ~place[4])):
-            m.d.comb += index.eq(error)
-        with m.Elif((kind == Base.BY_CONDUCTANCE >> 6) | (is_global & place[5] & place[4])):
-            m.d.comb += index.eq(conductance)
-        with m.If(loading):
-            m.d.comb += block.eq(Cat(kind == Base.BY_ERROR >> 6, is_global))
-        return Cat((offset + index)[:6], block)
+        place, kind = step.base[:6], step.base[6:]
+        by_error, by_conductance, is_global = (
+            kind == kind_of >> 6 for kind_of in (Base.BY_ERROR, Base.BY_CONDUCTANCE, Base.GLOBAL)
+        )
+        edges = is_global & place[5]
+        counted = loading | (by_error & self.reading)
+        indices = (
+            (self.counter, counted),
+            (error, (by_error & ~counted) | (edges & ~place[4])),
+            (conductance, by_conductance | (edges & place[4])),
+        )
+        index, block = Signal(6), Signal(2)
+        m.d.comb += [
+            index.eq(reduce(or_, (number & chosen.replicate(6) for number, chosen in indices))),
+            block.eq(Cat(Mux(loading, by_error, self.reset & ~is_global & (place < OWN)), is_global)),
+        ]
+        return Cat((Cat(place[:5], place[5] & ~is_global) + index)[:6], block)
 
     def _search(self, m: Module, search: Cell, bits: int) -> Signal:
         """A bucket, found bit by bit: the bit in question is set, and kept if its edge is reached."""
-        bucket, found = Signal(bits), Signal(bits, name=f"{search.name.lower()}_next")
+        bucket, found = Signal(bits, reset_less=True), Signal(bits, name=f"{search.name.lower()}_next")
         asked = self.step.flags & (self.step.local == search).replicate(LANE)
         m.d.comb += found.eq((bucket & ~(asked & self.negative.replicate(LANE))) | asked[1:])
         m.d.sync += bucket.eq(found)
@@ -165,7 +170,8 @@ class CellUnit(wiring.Component):
         operand, total = Cat(low, high), Signal(VALUE)
         subtract = step.action != Action.ADD
         m.d.comb += [
-            total.eq(self.value + (operand ^ subtract.replicate(VALUE)) + subtract),
+            # The carry comes in through a bit below, so that one adder does.
+            total.eq((Cat(1, self.value) + Cat(subtract, operand ^ subtract.replicate(VALUE)))[1:]),
             self.negative.eq(total[-1]),
             self.equal.eq(total[:CODE] == 0),
         ]

@@ -45,11 +45,12 @@ class Corrector(wiring.Component):
         product = Signal(2 * WORD)
         surplus = Signal(WORD)
         m.d.comb += [
-            product.eq(value[:WORD] * self.word),
+            product.eq(
+                value[:WORD] * self.word + (1 << GAIN_BITS - 1)
+            ),  # rounds; an adder within the iCE40's multiplier
             surplus.eq(Mux(value[WORD], self.word, 0)),
         ]
-        rounded = product[GAIN_BITS:] + product[GAIN_BITS - 1]
         with m.If(self.gain):
-            m.d.sync += self.corrected.eq(rounded - (surplus << (WORD - GAIN_BITS)))
+            m.d.sync += self.corrected.eq(product[GAIN_BITS:] - (surplus << (WORD - GAIN_BITS)))
         m.d.sync += self.valid.eq(self.gain)
         return m

@@ -1,6 +1,6 @@
 """The write-verify engine: PROGRAM, FORM, READ and PULSE."""
 
-from amaranth import Array, Cat, Module, Mux, ResetSignal, Signal
+from amaranth import Cat, Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -11,7 +11,7 @@ from ohmloom.spec.policy import MAX_BACKOFFS
 from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.engines.cell_memory import TABLE_WORDS, TABLES, Flag
 from ohmloom_hdl.engines.cell_program import write_verify_program
-from ohmloom_hdl.engines.cell_steps import ADDRESS, STEP, Access, Action, Cell, Control, Test, Write
+from ohmloom_hdl.engines.cell_steps import ADDRESS, STEP, Access, Action, Cell, Condition, Control, Write
 from ohmloom_hdl.engines.cell_unit import COUNTER, CellUnit
 from ohmloom_hdl.engines.verify import VerifyRow
 from ohmloom_hdl.interfaces import CODE, AfePort, EnginePort, JobKind, StorePort
@@ -41,8 +41,8 @@ class WriteVerify(wiring.Component):
         self._row, self._rows_left = Signal.like(job.row), Signal.like(job.rows)
         self._reset, self._first, self._exhausted, self._running = Signal(), Signal(), Signal(), Signal()
         self._offered, self._pulsing, self._tripped = Signal(), Signal(), Signal()
-        self._grid, self._counter = Signal(CODE), Signal(COUNTER)
-        self._backoffs = Signal(range(MAX_BACKOFFS + 1))
+        self._grid, self._counter = Signal(CODE, reset_less=True), Signal(COUNTER, reset_less=True)
+        self._backoffs = Signal(range(MAX_BACKOFFS + 1), reset_less=True)
         m.d.comb += [
             self._forming.eq(job.kind == JobKind.FORM),
             self._reading.eq(job.kind == JobKind.READ),
@@ -82,11 +82,10 @@ class WriteVerify(wiring.Component):
         """Corrections are read first; else a byte at the cursor."""
         step, unit, store, corrections = self._step, self._unit, self.store, self._verify.store
         job = self.engine.job.payload
-        cursor, place, byte, held = Signal.like(job.data), Signal.like(job.data), Signal(8), Signal(4)
-        value = unit.value
+        cursor, place, byte = Signal.like(job.data, reset_less=True), Signal.like(job.data), Signal(8)
         access = Signal()
         m.d.comb += [
-            access.eq((step.access != Access.NONE) & (step.access != Access.ADVANCE)),
+            access.eq(step.access.as_value()[-1]),
             store.valid.eq(corrections.valid | access),
             store.address.eq(Mux(corrections.valid, corrections.address, cursor[1:])),
             store.data_w.eq(byte.replicate(2)),
@@ -98,18 +97,12 @@ class WriteVerify(wiring.Component):
         with m.If(~corrections.valid & access & (step.access != Access.GET)):
             m.d.comb += store.write.eq(Cat(~cursor[0], cursor[0]))
         with m.Switch(step.access):
-            with m.Case(Access.PUT_STATUS):
-                m.d.comb += byte.eq(unit.word[CODE : Flag.RUNNING])
             with m.Case(Access.PUT_LOW):
-                m.d.comb += byte.eq(value)
+                m.d.comb += byte.eq(unit.value)
             with m.Case(Access.PUT_HIGH):
-                m.d.comb += byte.eq(value[8:])
-            with m.Case(Access.PACK):
-                m.d.comb += byte.eq(Mux(unit.column[0], Cat(held, value[:4]), value[:8]))
+                m.d.comb += byte.eq(unit.value[8:])
             with m.Default():
-                m.d.comb += byte.eq(value[4:CODE])
-        with m.If(step.control == Control.HOLD):
-            m.d.sync += held.eq(value[8:CODE])
+                m.d.comb += byte.eq(unit.word[CODE : Flag.RUNNING])
 
         with m.Switch(step.control):
             with m.Case(Control.CURSOR_DATA):
@@ -120,7 +113,7 @@ class WriteVerify(wiring.Component):
                 m.d.comb += place.eq(MemoryMap(self._spec).base[Memory.POLICY])
         # A word is taken by getting its first byte, and passed when it is written.
         passed = (access & store.ready) | ((step.write == Write.FOREIGN) & (step.control == Control.COUNT))
-        m.d.sync += cursor.eq(cursor + place + passed)
+        m.d.sync += cursor.eq((Cat(1, cursor) + Cat(passed, place))[1:])
         with m.If((step.control == Control.CURSOR_CLEAR) | (step.control == Control.TAKE)):
             m.d.sync += cursor.eq(0)
 
@@ -222,49 +215,52 @@ class WriteVerify(wiring.Component):
     def _test(self, m: Module) -> Signal:
         unit, word, job = self._unit, self._unit.word, self.engine.job.payload
         answers = {
-            Test.NEGATIVE: unit.negative,
-            Test.CODE_NEGATIVE: self._verify.code < 0,
-            Test.EQUAL_LOW: unit.value[:8] == word[:8],
-            Test.EQUAL_HIGH: unit.value[8:16] == word[8:],
-            Test.LAST: self._last(),
-            Test.READY: self.store.ready,
-            Test.AVAILABLE: self._verify.available,
-            Test.RUNNING: word[Flag.RUNNING],
-            Test.SKIPPED: word[Flag.RESET : Flag.RUNNING] == CellStatus.SKIPPED,
-            Test.PULSED: word[Flag.PULSED],
-            Test.TURNED: word[Flag.RESET] != self._reset,
-            Test.FORMING: self._forming,
-            Test.READING: self._reading,
-            Test.SINGLE: self._single,
-            Test.JOB: self.engine.job.valid,
-            Test.TRIPPED: self._tripped,
-            Test.ANY_RUNNING: self._running,
-            Test.NO_LEVEL: unit.value[CODE],
-            Test.PULSE_BUSY: self._offered | self._pulsing,
-            Test.RESET: self._reset,
-            Test.GRID_EMPTY: ~self._grid[-1],
-            Test.BACKED_OFF: self._backoffs == 0,
-            Test.ZERO: self._counter == 0,
-            Test.FOUR: self._counter == 4,
-            Test.LAST_GLOBAL: self._counter == TABLES - 1,
-            Test.LAST_OF_TABLE: self._counter == TABLE_WORDS - 1,
-            Test.SAMPLES: unit.value[: len(job.samples)] == job.samples,
-            Test.LAST_ROW: self._rows_left == 1,
-            Test.ODD: unit.column[0],
-            Test.CHOSEN: self._chosen(),
+            Condition.NEGATIVE: unit.negative,
+            Condition.CODE_NEGATIVE: self._verify.code < 0,
+            Condition.EQUAL_LOW: unit.value[:8] == word[:8],
+            Condition.EQUAL_HIGH: unit.value[8:16] == word[8:],
+            Condition.LAST: self._last(),
+            Condition.AVAILABLE: self._verify.available,
+            Condition.RUNNING: word[Flag.RUNNING],
+            Condition.SKIPPED: word[Flag.RESET : Flag.RUNNING] == CellStatus.SKIPPED,
+            Condition.PULSED: word[Flag.PULSED],
+            Condition.TURNED: word[Flag.RESET] != self._reset,
+            Condition.FORMING: self._forming,
+            Condition.READING: self._reading,
+            Condition.SINGLE: self._single,
+            Condition.JOB: self.engine.job.valid,
+            Condition.TRIPPED: self._tripped,
+            Condition.ANY_RUNNING: self._running,
+            Condition.NO_LEVEL: unit.value[CODE],
+            Condition.PULSE_BUSY: self._offered | self._pulsing,
+            Condition.RESET: self._reset,
+            Condition.GRID_EMPTY: ~self._grid[-1],
+            Condition.BACKED_OFF: self._backoffs == 0,
+            Condition.ZERO: self._counter == 0,
+            Condition.FOUR: self._counter == 4,
+            Condition.LAST_GLOBAL: self._counter == TABLES - 1,
+            Condition.LAST_OF_TABLE: self._counter == TABLE_WORDS - 1,
+            Condition.SAMPLES: unit.value[: len(job.samples)] == job.samples,
+            Condition.LAST_ROW: self._rows_left == 1,
+            Condition.ODD: unit.column[0],
+            Condition.CHOSEN: self._chosen(),
         }
-        bits = [0] * (1 << Test.as_shape().width)
+        bits = [0] * (1 << Condition.as_shape().width)
         for test, answer in answers.items():
             bits[test.value] = answer
-        answer = Signal()
-        m.d.comb += answer.eq(Array(bits)[self._step.test.as_value()])
-        return answer
+        # The store's answer comes last.
+        return _choose(bits, self._step.test.as_value()) | ((self._step.test == Condition.READY) & self.store.ready)
 
     def _last(self):
         return self._unit.column == self._spec.columns - 1
 
     def _second(self, m: Module) -> Signal:
         bits = [0, self._last(), self._exhausted, self._first]
-        answer = Signal()
-        m.d.comb += answer.eq(Array(bits)[self._step.second.as_value()])
-        return answer
+        return _choose(bits, self._step.second.as_value())
+
+
+def _choose(answers, number):
+    """A multiplexer as a tree, which takes half the logic of a decoded one."""
+    for bit in number:
+        answers = [Mux(bit, yes, no) for no, yes in zip(answers[::2], answers[1::2], strict=True)]
+    return answers[0]
