@@ -29,7 +29,7 @@ class Until(enum.Enum, shape=3):
 
 
 class If(enum.Enum, shape=5):
-    """When the instruction that is done goes on at `target` (`unless`: in all other cases)."""
+    """When the instruction that is done goes on at `target` (`unless`: in all other cases), else with the one that follows."""
 
     ALWAYS = 0
     JOB = 1
@@ -102,13 +102,13 @@ class Code(enum.Enum, shape=3):
 
     NONE = 0
     ZERO = 4
-    UNPACKED = 5
-    LANES = 6
-    LEVEL = 7
+    DATUM = 5  # the code that has been unpacked,
+    LEVEL = 6  # the word: it is the last row's
+    LANES = 7
 
 
 class Act(enum.Enum, shape=4):
-    """What else happens when done."""
+    """What else happens, also in cycles before the instruction is done."""
 
     NONE = 0
     START = 1
@@ -116,16 +116,15 @@ class Act(enum.Enum, shape=4):
     TOP = 3  # row 0
     MULTIPLY = 4  # the drive is an MVM's, its row codes are going to be written
     SEAL = 5  # the drive is complete, its row codes are written
-    PUSH = 6  # it is under way
-    RETIRE = 7  # the oldest drive is over
-    CHAIN = 8  # next step, of the same run
-    RUN = 9  # next run
-    SECOND = 10  # same run, other vector
-    NETWORK = 11  # first run
-    VECTOR = 12  # one vector less
-    FLUSH = 13
-    HEADER = 14  # to the answer's first word
-    END = 15
+    RETIRE = 6  # the oldest drive is over
+    CHAIN = 7  # next step, of the same run
+    RUN = 8  # next run
+    SECOND = 9  # same run, other vector
+    NETWORK = 10  # first run
+    VECTOR = 11  # one vector less
+    FLUSH = 12
+    HEADER = 13  # to the answer's first word
+    END = 14
 
 
 TAKES = (
@@ -150,7 +149,7 @@ INSTRUCTION = data.StructLayout(
         "until": Until,
         "branch": If,
         "unless": 1,
-        "target": 6,
+        "target": 7,
         "act": Act,
         "address": Address,
         "number": 4,
@@ -167,7 +166,7 @@ INSTRUCTION = data.StructLayout(
         "next_index": 1,
         "paired": 1,  # only after odd columns
         "offer": 1,
-        # Registers that take the word.
+        # Registers that take the word, and whatever comes before it.
         **{f"take_{name}": 1 for name in TAKES},
     }
 )
@@ -229,9 +228,9 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
         ("", following | {"act": Act.CHAIN} | _go("step")),
         ("seal", {"act": Act.SEAL} | _go("ready")),
         ("mvm", {"act": Act.MULTIPLY}),
-        ("codes", unpack | {"until": Until.CODE, "code": Code.UNPACKED, "next_row": 1} | _unless("codes", If.LAST_ROW)),
+        ("codes", unpack | {"until": Until.CODE, "code": Code.DATUM, "next_row": 1} | _unless("codes", If.LAST_ROW)),
         ("ready", _go("collect", If.FULL)),
-        ("", {"offer": 1, "until": Until.DRIVE, "act": Act.PUSH} | _unless("vector", If.INFER)),
+        ("", {"offer": 1, "until": Until.DRIVE} | _unless("vector", If.INFER)),
         ("", _go("second", If.SECOND)),
         ("", following | {"act": Act.RUN} | _unless("plan", If.NETWORK)),
         ("", {"act": Act.NETWORK} | _unless("plan", If.LANE)),
@@ -272,12 +271,20 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
 
 def assemble(*, skips: bool) -> list:
     """Contents of the program memory. skips: the chip converts several columns at once, so some before the pairs may have to be
-    skipped."""
+    skipped.
+
+    `target` numbers a pair of places: copies of the instruction that follows and of the one that is gone to. So the condition is an
+    address bit, and no logic counts. Place 1, where an instruction of zeros goes, is the first instruction.
+    """
     program = _program(skips)
     places = {label: place for place, (label, _) in enumerate(program) if label}
-    rom = []
+    pairs, following = {(0, 0): 0}, []
     for place, (_, fields) in enumerate(program):
         target = places[fields["target"]] if "target" in fields else place + 1
-        rom.append(INSTRUCTION.const(fields | {"target": target}))
-    assert len(rom) <= 1 << INSTRUCTION["target"].width
-    return rom
+        always = fields.get("branch", If.ALWAYS) == If.ALWAYS
+        pair = (target if always else place + 1, target)
+        following.append(pairs.setdefault(pair, len(pairs)))
+    constants = [
+        INSTRUCTION.const(fields | {"target": pair}) for (_, fields), pair in zip(program, following, strict=True)
+    ]
+    return [constants[place] for pair in pairs for place in pair]

@@ -4,7 +4,7 @@ What a step of a network does, `ohmloom.spec.network` says; in which order the s
 is converted, the row codes of the next one are written, unless they come of samples that are still to be collected.
 """
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,11 +12,10 @@ from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import INFER, Memory
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.network import HEADER_DTYPE, StepFlag
-from ohmloom_hdl.engines.codes import Packer, Unpacker
+from ohmloom_hdl.engines.codes import NibblePacker, NibbleUnpacker, Packer, Unpacker
 from ohmloom_hdl.engines.limbs import COLUMN_CYCLES, LimbLanes
 from ohmloom_hdl.engines.program import (
     INSTRUCTION,
-    STEP_WORDS,
     Act,
     Address,
     Code,
@@ -41,12 +40,24 @@ def lanes_for(spec: ChipSpec) -> LimbLanes | WideLanes:
     return LimbLanes(spec) if slow else WideLanes(spec)
 
 
+def most_vectors(spec: ChipSpec) -> int:
+    """Of one job: a frame has to take their codes, and another one what becomes of them, at least 2 bytes each."""
+    return (spec.link.payload_bytes - INFER.answer.header_bytes) // 2
+
+
 def words_at(base: int, offset: Signal):
     """Word address of an offset into a memory that lies at byte `base`."""
     start = base // 2
     if start % (1 << len(offset)):
         return start + offset
     return Cat(offset, Const(start >> len(offset), index_bits(start + 1)))  # no adder
+
+
+def select(values: dict, which):
+    """The bit that belongs to a member of an enumeration. One multiplexer: what `Switch` makes is larger."""
+    by_number = {member.value: value for member, value in values.items()}
+    bits = Cat(Value.cast(by_number.get(number, 0))[0] for number in range(1 << len(which.as_value())))
+    return bits.bit_select(which.as_value(), 1)
 
 
 class Sequencer(wiring.Component):
@@ -74,32 +85,27 @@ class Sequencer(wiring.Component):
         adcs = spec.afe.column_adcs
         m.submodules.lanes = compute = lanes_for(spec)
         m.submodules.queue = queue = SampleQueue(spec)
-        m.submodules.unpacker = unpacker = Unpacker()
-        m.submodules.packer = packer = Packer()
+        small = isinstance(compute, LimbLanes)  # nothing is in a hurry
+        m.submodules.unpacker = unpacker = NibbleUnpacker() if small else Unpacker()
+        m.submodules.packer = packer = NibblePacker() if small else Packer()
         lanes, sample = compute.port, queue.out.payload
         infer = job.kind == JobKind.INFER
 
         # Program
+        content = assemble(skips=adcs > 1)
         m.submodules.program = program = memory.Memory(
-            shape=INSTRUCTION, depth=64, init=assemble(skips=adcs > 1), attrs={"rom_style": "block"}
+            shape=INSTRUCTION, depth=2 << INSTRUCTION["target"].width, init=content, attrs={"rom_style": "block"}
         )
         fetch = program.read_port()
-        do, place = fetch.data, Signal(range(program.depth))
-        done, going = Signal(), Signal()
-        with m.If(~done):
-            m.d.comb += fetch.addr.eq(place)
-        with m.Elif(going):
-            m.d.comb += fetch.addr.eq(do.target)
-        with m.Else():
-            m.d.comb += fetch.addr.eq(place + 1)
-        m.d.sync += place.eq(fetch.addr)
+        do, done, going = fetch.data, Signal(), Signal()
+        m.d.comb += [fetch.en.eq(done), fetch.addr.eq(Cat(going, do.target))]
 
         def act(which: Act):
-            return done & (do.act == which)
+            return do.act == which
 
         # Drives: the next one, and the two before it that may be under way.
-        vectors = Signal(range(spec.link.payload_bytes + 1))  # that have not been driven to their end
-        where = data.StructLayout({"lane": 1, "step": index_bits(spec.controller.steps * STEP_WORDS)})
+        vectors = Signal(range(most_vectors(spec) + 1))  # that have not been driven to their end
+        where = data.StructLayout({"lane": 1, "step": index_bits(places.sizes[Memory.NETWORK] // 2)})
         next_, oldest, newest = (Signal(where, name=name) for name in ("next", "oldest", "newest"))
         under_way = Signal(2)  # how many of oldest and newest
         run = Signal.like(next_.step)  # first step of the run
@@ -111,10 +117,11 @@ class Sequencer(wiring.Component):
 
         # Loops over rows, columns, accumulators.
         row, count = Signal(range(spec.rows)), Signal(range(max(spec.rows, spec.pairs) + 1))
-        index, first, last = (Signal.like(lanes.index, name=name) for name in ("index", "first", "last"))
+        index, first, end = (Signal.like(lanes.index, name=name) for name in ("index", "first", "end"))
+        following = (index + 1)[: len(index)]
         odd, advance = Signal(), Signal()
         m.d.comb += advance.eq(done & do.next_index & (odd | ~do.paired))
-        last_index, last_row, one_left = index == last, row == spec.rows - 1, count == 1
+        last_index, last_row, one_left = following == end, row == spec.rows - 1, count == 1
 
         # Words of the store
         word, have, reading, take, writing = store.data_r, Signal(), Signal(), Signal(), Signal()
@@ -122,7 +129,8 @@ class Sequencer(wiring.Component):
         request, answer = Signal(slot_bits), Signal(slot_bits)
         pointer = Signal(range(max(places.sizes[Memory.BIAS], places.sizes[Memory.CORRECTION]) // 2))
         entry_bits = index_bits(places.sizes[Memory.CORRECTION] // 2)
-        step = Mux(do.collect, oldest.step, next_.step) + do.number
+        header = HEADER_DTYPE.itemsize // 2
+        step = (Mux(do.collect, oldest.step, next_.step) + do.number)[: len(next_.step)]
         with m.Switch(do.address):
             with m.Case(Address.REQUEST):
                 m.d.comb += store.address.eq(Cat(request, job.data[slot_bits + 1 :]))
@@ -133,7 +141,7 @@ class Sequencer(wiring.Component):
             with m.Case(Address.BIAS):
                 m.d.comb += store.address.eq(words_at(places.base[Memory.BIAS], pointer))
             with m.Default():
-                m.d.comb += store.address.eq(places.base[Memory.NETWORK] // 2 + HEADER_DTYPE.itemsize // 2 + step)
+                m.d.comb += store.address.eq(words_at(places.base[Memory.NETWORK], step))
         wanted = Mux(do.unpack, unpacker.wanted, do.read)
         m.d.comb += [
             store.valid.eq(reading | writing),
@@ -144,11 +152,11 @@ class Sequencer(wiring.Component):
         read, wrote = reading & store.ready, writing & store.ready
         with m.If(read):
             m.d.sync += have.eq(1)
-        with m.Elif(take):
+        with m.Elif(take | do.unpack & done & ~going):  # a word that is not used up is read again
             m.d.sync += have.eq(0)
         with m.If(act(Act.START)):
             m.d.sync += [request.eq(job.data[1:]), answer.eq(INFER.answer.header_bytes // 2)]
-        with m.If(read & do.unpack):
+        with m.If(have & take & do.unpack):
             m.d.sync += request.eq(request + 1)
         with m.If(act(Act.HEADER)):
             m.d.sync += answer.eq(0)
@@ -177,9 +185,10 @@ class Sequencer(wiring.Component):
             m.d.sync += [drained.eq(0), skip.eq(0)]
         with m.Elif(pops & sample.last):
             m.d.sync += drained.eq(1)
+        full = (engine.saturated == 0xFFFF) & (most_vectors(spec) * spec.controller.steps * spec.columns > 0xFFFF)
         with m.If(act(Act.START)):
             m.d.sync += engine.saturated.eq(0)
-        with m.Elif(pops & sample.end & (do.pop != Pop.ALL) & (engine.saturated != 0xFFFF)):
+        with m.Elif(pops & sample.end & (do.pop != Pop.ALL) & ~full):
             m.d.sync += engine.saturated.eq(engine.saturated + 1)
         m.d.comb += [
             queue.samples.valid.eq(afe.samples.valid),
@@ -193,13 +202,14 @@ class Sequencer(wiring.Component):
 
         # Lanes
         flags = Signal(FLAGS)
+        datum = Mux(do.unpack, unpacker.codes.payload.as_unsigned(), word)  # for lanes and rows
         m.d.comb += [
             unpacker.start.eq(do.act == Act.START),
             unpacker.words.payload.eq(word),
             unpacker.words.valid.eq(have & do.unpack),
             unpacker.codes.ready.eq(done & do.unpack),
             lanes.words.payload.use.eq(do.use),
-            lanes.words.payload.data.eq(Mux(do.feed == Feed.CODE, unpacker.codes.payload.as_unsigned(), word)),
+            lanes.words.payload.data.eq(datum),
             lanes.lane.eq(Mux(do.collect, oldest.lane, next_.lane)),
             lanes.index.eq(index),
             lanes.raw.eq(sample.raw.as_signed()),
@@ -216,21 +226,16 @@ class Sequencer(wiring.Component):
                 m.d.comb += lanes.words.valid.eq(1)
 
         # Conditions
-        with m.Switch(do.until):
-            with m.Case(Until.ALWAYS):
-                m.d.comb += done.eq(1)
-            with m.Case(Until.WORD):
-                m.d.comb += done.eq(have)
-            with m.Case(Until.LANES):
-                m.d.comb += done.eq(lanes.words.valid & lanes.words.ready)
-            with m.Case(Until.CODE):
-                m.d.comb += done.eq(unpacker.codes.valid)
-            with m.Case(Until.DRIVE):
-                m.d.comb += done.eq(afe.drive.ready)
-            with m.Case(Until.WROTE):
-                m.d.comb += done.eq(wrote)
-            with m.Case(Until.SAMPLE):
-                m.d.comb += done.eq(queue.out.valid)
+        events = {
+            Until.ALWAYS: 1,
+            Until.WORD: have,
+            Until.LANES: lanes.words.valid & lanes.words.ready,
+            Until.CODE: unpacker.codes.valid,
+            Until.DRIVE: afe.drive.ready,
+            Until.WROTE: wrote,
+            Until.SAMPLE: queue.out.valid,
+        }
+        m.d.comb += done.eq(select(events, do.until))
         two = Signal()
         conditions = {
             If.ALWAYS: 1,
@@ -257,16 +262,11 @@ class Sequencer(wiring.Component):
             If.SKIPPED: drained | (skip == (pointer >> 1)[: len(skip)]),
             **{If[name.upper()]: flags[name] for name in ("first", "last", "relu", "output", "analog", "level")},
         }
-        condition = Signal()
-        with m.Switch(do.branch):
-            for which, value in conditions.items():
-                with m.Case(which):
-                    m.d.comb += condition.eq(value)
-        m.d.comb += going.eq(condition ^ do.unless)
+        m.d.comb += going.eq(select(conditions, do.branch) ^ do.unless)
 
         # Registers that take the word
         def takes(name: str):
-            return m.If(done & do[f"take_{name}"])
+            return m.If(do[f"take_{name}"])
 
         from_tile, from_range = Signal.like(drive.tile), Signal.like(drive.tia_range)
         here = route.stage[stage]
@@ -297,7 +297,7 @@ class Sequencer(wiring.Component):
         with takes("first"):
             m.d.sync += [index.eq(word), first.eq(word)]
         with takes("last"):
-            m.d.sync += last.eq(first + word - 1)
+            m.d.sync += end.eq(first + word)
         with takes("count"):
             m.d.sync += count.eq(word)
         with m.Elif(done & (do.next_row | do.paired & odd)):
@@ -318,19 +318,19 @@ class Sequencer(wiring.Component):
 
         # Loops
         with m.If(advance):
-            m.d.sync += index.eq(Mux(last_index, first, index + 1))
+            m.d.sync += index.eq(Mux(last_index, first, following))
         with m.If(done & do.paired):
             m.d.sync += odd.eq(~odd)
         with m.If(done & do.next_row):
             m.d.sync += row.eq(row + 1)
         m.d.comb += [afe.code_write.eq(done & do.code.as_value()[2]), afe.code_row.eq(row)]
         with m.Switch(do.code):
-            with m.Case(Code.UNPACKED):
-                m.d.comb += afe.code.eq(unpacker.codes.payload)
             with m.Case(Code.LANES):
                 m.d.comb += afe.code.eq(lanes.code)
-            with m.Case(Code.LEVEL):
-                m.d.comb += [afe.code.eq(word[:CODE].as_signed()), afe.code_row.eq(spec.rows - 1)]
+            with m.Case(Code.DATUM, Code.LEVEL):
+                m.d.comb += afe.code.eq(datum[:CODE].as_signed())
+        with m.If(do.code == Code.LEVEL):
+            m.d.comb += afe.code_row.eq(spec.rows - 1)
 
         # What else happens
         m.d.comb += [
@@ -338,11 +338,15 @@ class Sequencer(wiring.Component):
             engine.count_drive.eq(act(Act.RETIRE)),
         ]
         m.d.sync += engine.done.eq(act(Act.END))
-        with m.If(done), m.Switch(do.act):
+        with m.If(done & do.offer):
+            m.d.sync += [written.eq(0), newest.eq(next_), under_way.eq(under_way + 1)]
+            with m.If(under_way == 0):
+                m.d.sync += oldest.eq(next_)
+        with m.Switch(do.act):
             with m.Case(Act.START):
-                m.d.sync += [vectors.eq(job.count), fresh.eq(1), dependent.eq(0)]
+                m.d.sync += [vectors.eq(job.count), fresh.eq(1), dependent.eq(0), next_.step.eq(header), run.eq(header)]
             with m.Case(Act.RESTART):
-                m.d.sync += [index.eq(0), first.eq(0), last.eq(job.inputs - 1), stage.eq(0), two.eq(vectors > 1)]
+                m.d.sync += [index.eq(0), first.eq(0), end.eq(job.inputs), stage.eq(0), two.eq(vectors > 1)]
             with m.Case(Act.TOP):
                 m.d.sync += row.eq(0)
             with m.Case(Act.MULTIPLY):
@@ -368,10 +372,6 @@ class Sequencer(wiring.Component):
                 ]
                 with m.If(stage != 0):
                     m.d.sync += [drive.first_row.eq(0), drive.rows.eq(spec.rows)]
-            with m.Case(Act.PUSH):
-                m.d.sync += [written.eq(0), newest.eq(next_), under_way.eq(under_way + 1)]
-                with m.If(under_way == 0):
-                    m.d.sync += oldest.eq(next_)
             with m.Case(Act.RETIRE):
                 m.d.sync += [oldest.eq(newest), under_way.eq(under_way - 1)]
             with m.Case(Act.CHAIN):
@@ -384,8 +384,8 @@ class Sequencer(wiring.Component):
                 m.d.sync += [next_.step.eq(run), next_.lane.eq(1)]
             with m.Case(Act.NETWORK):
                 m.d.sync += [
-                    next_.step.eq(0),
-                    run.eq(0),
+                    next_.step.eq(header),
+                    run.eq(header),
                     dependent.eq(0),
                     fresh.eq(1),
                     vectors.eq(vectors - 1),
