@@ -107,8 +107,15 @@ def test_flash_calls_openfpgaloader(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.xfail(reason="not yet: the iCEBreaker's top reaches 15.4 MHz of 19.8, and a clock domain warns")
-@pytest.mark.parametrize("name", board_names())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=pytest.mark.xfail(reason="not yet: reaches 16.6 MHz of 19.8") if name == "icebreaker" else ()
+        )
+        for name in board_names()
+    ],
+)
 def test_bitstreams_meet_their_clock_with_a_tenth_to_spare(name, tmp_path):
     report = build.build_bitstream(name, tmp_path)
     assert json.loads((tmp_path / "report.json").read_text()) == report

@@ -80,7 +80,7 @@ class Protocol(wiring.Component):
 
 
 class Link(wiring.Component):
-    """`Protocol` on a UART. The store has to serve within eight bits' time.
+    """`Protocol` on a UART. The store has to take a received byte within one and a half bits' time.
 
     Raises ValueError for a clock that is too slow for the highest rate.
     """

@@ -59,12 +59,13 @@ class UartReceiver(wiring.Component):
         with m.If(bits == 0):
             m.d.sync += bits.eq(Mux(line, 0, 10))
         with m.Elif(phase.tick):
-            m.d.sync += [bits.eq(bits - 1), self.data.eq(Cat(self.data[1:], line))]
-            with m.If((bits == 10) & line):
-                m.d.sync += bits.eq(0)
-            with m.If(bits == 1):
+            m.d.sync += bits.eq(bits - 1)
+            with m.If(bits == 10):
+                m.d.sync += bits.eq(Mux(line, 0, 9))
+            with m.Elif(bits == 1):
                 m.d.comb += self.valid.eq(line)
-                m.d.sync += self.data.eq(self.data)
+            with m.Else():
+                m.d.sync += self.data.eq(Cat(self.data[1:], line))
         return m
 
 

@@ -390,7 +390,6 @@ def test_rate_is_computed_to_the_nearest_step(clock_hz):
     bench.run(host, line.listen)
 
 
-@pytest.mark.xfail(reason="not yet: with a window of the longest frames in flight, some are refused")
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("chip", ["bench-8x16", "lab-128x128x4"])

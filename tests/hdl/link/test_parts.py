@@ -155,6 +155,32 @@ def test_uart_receiver_bears_a_rate_two_percent_off(baud, error):
     simulate(dut, drive, background=[collect])
 
 
+def test_uart_receiver_keeps_a_byte_until_the_next_start_bit_is_over():
+    dut = UartReceiver()
+    sent, kept = b"\x5a\xa5\xff\x00\x5a", []
+
+    async def drive(ctx):
+        ctx.set(dut.step, step_of(BAUD_MAX, CLOCK_HZ))
+        for byte in sent:
+            for bit in (0, *(byte >> index & 1 for index in range(8)), 1):
+                ctx.set(dut.rx, bit)
+                await wait(ctx, CLOCK_HZ // BAUD_MAX)
+        await wait(ctx, 20)
+
+    async def collect(ctx):
+        while True:
+            if ctx.get(dut.valid):
+                bytes_seen = set()
+                for _ in range(CLOCK_HZ * 3 // 2 // BAUD_MAX):
+                    bytes_seen.add(ctx.get(dut.data))
+                    await ctx.tick()
+                kept.append(bytes_seen)
+            await ctx.tick()
+
+    simulate(dut, drive, background=[collect])
+    assert kept == [{byte} for byte in sent]
+
+
 def test_uart_receiver_ignores_short_starts_and_bytes_without_a_stop_bit():
     dut = UartReceiver()
     received = []
