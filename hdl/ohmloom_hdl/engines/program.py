@@ -63,11 +63,13 @@ class If(enum.Enum, shape=5):
 
 
 class Address(enum.Enum, shape=3):
+    """The lower two bits say which register has the lower bits of the address."""
+
     STEP = 0  # word `number` of the next drive's step, or of the oldest drive's
     REQUEST = 1
     ANSWER = 2
     CORRECTION = 3
-    BIAS = 4
+    BIAS = 7
 
 
 class Feed(enum.Enum, shape=2):
@@ -95,16 +97,6 @@ class Write(enum.Enum, shape=2):
     PACKED = 1
     RESULT = 2
     SATURATED = 3
-
-
-class Code(enum.Enum, shape=3):
-    """What is written as a row code when done."""
-
-    NONE = 0
-    ZERO = 4
-    DATUM = 5  # the code that has been unpacked,
-    LEVEL = 6  # the word: it is the last row's
-    LANES = 7
 
 
 class Act(enum.Enum, shape=4):
@@ -161,7 +153,10 @@ INSTRUCTION = data.StructLayout(
         "use": Use,
         "pop": Pop,
         "write": Write,
-        "code": Code,
+        "row_code": 1,  # 0, or one of these, is written as a row code when done
+        "row_lanes": 1,
+        "row_datum": 1,  # word, or code that has been unpacked
+        "last_row": 1,  # for the last row
         "next_row": 1,
         "next_index": 1,
         "paired": 1,  # only after odd columns
@@ -212,7 +207,7 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
         ("load", unpack | {"feed": Feed.CODE, "use": Use.LOAD, "until": Until.LANES, "next_index": 1} | _unless("load", If.LAST_INDEX)),
         ("step", _field("flags", "flags", "tile")),
         ("", _field("range", "range", act=Act.TOP) | _unless("fields", If.ROUTE)),
-        ("zeros", {"code": Code.ZERO, "next_row": 1} | _unless("zeros", If.LAST_ROW)),
+        ("zeros", {"row_code": 1, "next_row": 1} | _unless("zeros", If.LAST_ROW)),
         ("fields", _field("pair", "pair")),
         ("", _field("pairs", "pairs")),
         ("", _field("row", "row")),
@@ -220,15 +215,15 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
         ("", _field("input", "first")),
         ("", _field("inputs", "last") | _go("level", If.CHAINED)),
         ("", {"next_index": 1}),  # a code is there in the cycle after its index
-        ("rows", {"code": Code.LANES, "next_row": 1, "next_index": 1} | _unless("rows", If.ONE_LEFT)),
+        ("rows", {"row_code": 1, "row_lanes": 1, "next_row": 1, "next_index": 1} | _unless("rows", If.ONE_LEFT)),
         ("", _unless("seal", If.ANALOG)),
         ("level", _unless("chain", If.LEVEL)),
-        ("", _field("level", code=Code.LEVEL)),
+        ("", _field("level", row_code=1, row_datum=1, last_row=1)),
         ("chain", _unless("seal", If.ANALOG)),
         ("", following | {"act": Act.CHAIN} | _go("step")),
         ("seal", {"act": Act.SEAL} | _go("ready")),
         ("mvm", {"act": Act.MULTIPLY}),
-        ("codes", unpack | {"until": Until.CODE, "code": Code.DATUM, "next_row": 1} | _unless("codes", If.LAST_ROW)),
+        ("codes", unpack | {"until": Until.CODE, "row_code": 1, "row_datum": 1, "next_row": 1} | _unless("codes", If.LAST_ROW)),
         ("ready", _go("collect", If.FULL)),
         ("", {"offer": 1, "until": Until.DRIVE} | _unless("vector", If.INFER)),
         ("", _go("second", If.SECOND)),

@@ -13,12 +13,12 @@ from ohmloom.spec.commands import INFER, Memory
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.network import HEADER_DTYPE, StepFlag
 from ohmloom_hdl.engines.codes import NibblePacker, NibbleUnpacker, Packer, Unpacker
+from ohmloom_hdl.engines.lanes import WORD
 from ohmloom_hdl.engines.limbs import COLUMN_CYCLES, LimbLanes
 from ohmloom_hdl.engines.program import (
     INSTRUCTION,
     Act,
     Address,
-    Code,
     Feed,
     If,
     Pop,
@@ -53,11 +53,17 @@ def words_at(base: int, offset: Signal):
     return Cat(offset, Const(start >> len(offset), index_bits(start + 1)))  # no adder
 
 
-def select(values: dict, which):
-    """The bit that belongs to a member of an enumeration. One multiplexer: what `Switch` makes is larger."""
-    by_number = {member.value: value for member, value in values.items()}
-    bits = Cat(Value.cast(by_number.get(number, 0))[0] for number in range(1 << len(which.as_value())))
-    return bits.bit_select(which.as_value(), 1)
+def choose(values: list, number, width: int):
+    """The value of that number. One multiplexer: what `Switch` makes is larger."""
+    extended = (Value.cast(value) | Const(0, width) for value in values)
+    return Cat(value[:width] for value in extended).word_select(number, width)
+
+
+def select(bits: dict, which):
+    """The bit that belongs to a member of an enumeration."""
+    by_number = {member.value: bit for member, bit in bits.items()}
+    number = which.as_value()
+    return choose([by_number.get(index, 0) for index in range(1 << len(number))], number, 1)
 
 
 class Sequencer(wiring.Component):
@@ -131,17 +137,18 @@ class Sequencer(wiring.Component):
         entry_bits = index_bits(places.sizes[Memory.CORRECTION] // 2)
         header = HEADER_DTYPE.itemsize // 2
         step = (Mux(do.collect, oldest.step, next_.step) + do.number)[: len(next_.step)]
-        with m.Switch(do.address):
-            with m.Case(Address.REQUEST):
-                m.d.comb += store.address.eq(Cat(request, job.data[slot_bits + 1 :]))
-            with m.Case(Address.ANSWER):
-                m.d.comb += store.address.eq(Cat(answer, job.answer[slot_bits + 1 :]))
-            with m.Case(Address.CORRECTION):
-                m.d.comb += store.address.eq(words_at(places.base[Memory.CORRECTION], pointer[:entry_bits]))
-            with m.Case(Address.BIAS):
-                m.d.comb += store.address.eq(words_at(places.base[Memory.BIAS], pointer))
-            with m.Default():
-                m.d.comb += store.address.eq(words_at(places.base[Memory.NETWORK], step))
+        word_bits = len(store.address)
+        addresses = [
+            words_at(places.base[Memory.NETWORK], step),
+            Cat(request, job.data[slot_bits + 1 :]),
+            Cat(answer, job.answer[slot_bits + 1 :]),
+            Mux(
+                do.address.as_value()[2],
+                words_at(places.base[Memory.BIAS], pointer),
+                words_at(places.base[Memory.CORRECTION], pointer[:entry_bits]),
+            ),
+        ]
+        m.d.comb += store.address.eq(choose(addresses, do.address.as_value()[:2], word_bits))
         wanted = Mux(do.unpack, unpacker.wanted, do.read)
         m.d.comb += [
             store.valid.eq(reading | writing),
@@ -162,13 +169,14 @@ class Sequencer(wiring.Component):
             m.d.sync += answer.eq(0)
         with m.Elif(wrote):
             m.d.sync += answer.eq(answer + 1)
-        with m.Switch(do.write):
-            with m.Case(Write.PACKED):
-                m.d.comb += [writing.eq(packer.words.valid), store.data_w.eq(packer.words.payload)]
-            with m.Case(Write.RESULT):
-                m.d.comb += [writing.eq(lanes.idle), store.data_w.eq(lanes.result)]
-            with m.Case(Write.SATURATED):
-                m.d.comb += [writing.eq(1), store.data_w.eq(engine.saturated)]
+        m.d.comb += [
+            store.data_w.eq(
+                choose([0, packer.words.payload, lanes.result, engine.saturated], do.write.as_value(), WORD)
+            ),
+            writing.eq(
+                select({Write.PACKED: packer.words.valid, Write.RESULT: lanes.idle, Write.SATURATED: 1}, do.write)
+            ),
+        ]
 
         # Samples
         drained, skip = Signal(), Signal(index_bits(adcs))
@@ -323,14 +331,12 @@ class Sequencer(wiring.Component):
             m.d.sync += odd.eq(~odd)
         with m.If(done & do.next_row):
             m.d.sync += row.eq(row + 1)
-        m.d.comb += [afe.code_write.eq(done & do.code.as_value()[2]), afe.code_row.eq(row)]
-        with m.Switch(do.code):
-            with m.Case(Code.LANES):
-                m.d.comb += afe.code.eq(lanes.code)
-            with m.Case(Code.DATUM, Code.LEVEL):
-                m.d.comb += afe.code.eq(datum[:CODE].as_signed())
-        with m.If(do.code == Code.LEVEL):
-            m.d.comb += afe.code_row.eq(spec.rows - 1)
+        code = lanes.code & do.row_lanes.replicate(CODE) | datum[:CODE] & do.row_datum.replicate(CODE)
+        m.d.comb += [
+            afe.code_write.eq(done & do.row_code),
+            afe.code.eq(code.as_signed()),
+            afe.code_row.eq(Mux(do.last_row, spec.rows - 1, row)),
+        ]
 
         # What else happens
         m.d.comb += [
