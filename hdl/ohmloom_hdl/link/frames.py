@@ -116,10 +116,12 @@ class FrameReceiver(wiring.Component):
         refused = Signal()  # no room for this frame
         skipping = Signal()  # to the end of a frame that is already in the queue
         pending, second, good = Signal(), Signal(), Signal()
+        storing = Signal()  # a register, for the store's arbiter has long ways behind it
         m.d.comb += [
             good.eq(cobs.is_end & cobs.whole & in_payload & (crc.value == Cat(before, last)) & slot_free & ~refused),
             cobs.data.eq(self.data),
             crc.data.eq(before),
+            self.store.valid.eq(storing),
             self.store.address.eq(Cat(count[1:][: index_bits(self._slot_words)], slot_in[:-1])),
             self.store.data_w.eq(before.replicate(2)),
             self.store.write.eq(Cat(~count[0], count[0])),
@@ -145,9 +147,10 @@ class FrameReceiver(wiring.Component):
             with m.If(second):
                 m.d.sync += [entry_in.eq(entry_in + room), slot_in.eq(slot_in + (good & room)), skipping.eq(1)]
         with m.Elif(pending & ~skipping & cobs.is_body):
+            wanted = in_payload & room & slot_free & ~refused
+            m.d.sync += storing.eq(wanted & ~cobs.take)
             m.d.comb += [
-                self.store.valid.eq(in_payload & room & slot_free & ~refused),
-                cobs.take.eq(~self.store.valid | self.store.ready),
+                cobs.take.eq(Mux(storing, self.store.ready, ~wanted)),
                 crc.update.eq(cobs.take & (in_payload | in_head)),
                 entries.write.eq(crc.update & room & (in_head | (count[2:] == 0))),
             ]
@@ -210,14 +213,16 @@ class FrameSender(wiring.Component):
                 with m.If(replies.load[1]):
                     m.d.sync += left[8:].eq(replies.length)
                 with m.If(replies.finish):
-                    m.next = "READ"
-            with m.State("READ"):
+                    m.next = "NEXT"
+            with m.State("NEXT"):
                 with m.If(left == 0):
                     m.next = "CRC LOW"
                 with m.Elif(cobs.room):
-                    m.d.comb += self.store.valid.eq(1)
-                    with m.If(self.store.ready):
-                        m.next = "PAYLOAD"
+                    m.next = "READ"
+            with m.State("READ"):
+                m.d.comb += self.store.valid.eq(1)
+                with m.If(self.store.ready):
+                    m.next = "PAYLOAD"
             with m.State("PAYLOAD"):
                 m.d.comb += [
                     content.valid.eq(1),
@@ -226,7 +231,7 @@ class FrameSender(wiring.Component):
                 ]
                 with m.If(content.ready):
                     m.d.sync += [left.eq(left - 1), offset.eq(offset + 1)]
-                m.next = "READ"  # a byte that was not taken at once is read again: the store's port is shared
+                m.next = "NEXT"  # a byte that was not taken at once is read again: the store's port is shared
             with m.State("CRC LOW"):
                 m.d.comb += [content.valid.eq(1), content.payload.byte.eq(crc.value[:8])]
                 with m.If(content.ready):
