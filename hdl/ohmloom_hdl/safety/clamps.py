@@ -1,12 +1,22 @@
 """The clamps of DAC codes: what goes beyond is sent as the clamp itself."""
 
-from amaranth import C, Cat, Module, Mux, Signal, signed
+from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.switches import Rail
 from ohmloom_hdl.interfaces import CODE
+
+
+def exceeds(value: Value, limit: int) -> Value:
+    """An unsigned `value` is above a constant limit; bit by bit, which takes fewer cells than a subtraction."""
+    if limit >> len(value):
+        return C(0)
+    above = C(0)
+    for index in range(len(value)):
+        above = above & value[index] if limit >> index & 1 else above | value[index]
+    return above
 
 
 class RowClamp(wiring.Component):
@@ -18,12 +28,13 @@ class RowClamp(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        clamped = Signal(signed(CODE))
-        m.d.comb += [clamped.eq(self.code), self.dac_code.eq(Cat(clamped[:-1], ~clamped[-1]))]
-        with m.If(self.code > self._clamp):
-            m.d.comb += clamped.eq(self._clamp)
-        with m.If(self.code < -self._clamp):
-            m.d.comb += clamped.eq(-self._clamp)
+        vmid = 1 << (CODE - 1)
+        dac_code = Cat(self.code[:-1], ~self.code[-1])
+        m.d.comb += self.dac_code.eq(dac_code)
+        with m.If(exceeds(dac_code, vmid + self._clamp)):
+            m.d.comb += self.dac_code.eq(vmid + self._clamp)
+        with m.If(~exceeds(dac_code, vmid - self._clamp)):
+            m.d.comb += self.dac_code.eq(vmid - self._clamp)
         return m
 
 
@@ -62,7 +73,7 @@ class RailClamp(wiring.Component):
         clamps, form_clamp = rail_clamps(self._spec), self._spec.rail_code(self._spec.limits.form_v)
 
         def clamp(code: int) -> None:
-            m.d.comb += self.clamped.eq(Mux(self.code > code, code, self.code))
+            m.d.comb += self.clamped.eq(Mux(exceeds(self.code, code), code, self.code))
 
         with m.Switch(self.channel):
             for rail, code in clamps.items():
@@ -72,7 +83,8 @@ class RailClamp(wiring.Component):
                 clamp(0)
         with m.If((self.channel == Rail.SET) & self.form):
             clamp(form_clamp)
-            m.d.comb += self.forming_level.eq(self.code > clamps[Rail.SET] if form_clamp > clamps[Rail.SET] else C(0))
+            if form_clamp > clamps[Rail.SET]:
+                m.d.comb += self.forming_level.eq(exceeds(self.code, clamps[Rail.SET]))
         return m
 
 

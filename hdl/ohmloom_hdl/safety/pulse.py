@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
 from ohmloom_hdl.interfaces import OutputPort, count_bits
+from ohmloom_hdl.safety.clamps import exceeds
 
 # A trip within this many cycles after a pulse is the pulse's: two cycles are the synchroniser's of the over-current
 # input, two are for registers at the pins, the rest is the comparator's.
@@ -74,15 +75,15 @@ class PulseGate(wiring.Component):
         m = Module()
         limits, time, request = self._limits, self.time, self.pulse.p
 
-        asked, cap_ns = Signal(time.bits), Signal.like(request.width_ns)
+        asked = Signal(time.bits)
+        too_long = [exceeds(request.width_ns, cap_ns) for cap_ns in (limits.pulse_ns, limits.form_pulse_ns)]
         waiting, refused, rested, opens = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             # Shifted and added: this constant is not worth a multiplier.
             asked.eq(sum(request.width_ns << bit for bit in range(time.per_ns.bit_length()) if time.per_ns >> bit & 1)),
-            cap_ns.eq(Mux(request.form, limits.form_pulse_ns, limits.pulse_ns)),
             refused.eq(
                 ~self.enable
-                | (request.width_ns > cap_ns)
+                | Mux(request.form, too_long[1], too_long[0])
                 | Mux(request.form, request.reset | ~self.forming, self.forming_level)
             ),
             rested.eq(self.count >= asked if time.per_rest else 1),
@@ -92,8 +93,7 @@ class PulseGate(wiring.Component):
             self.hold.eq(opens | self.gate),
         ]
 
-        # A pulse has an n-th cycle if it is asked for n - 1/2 cycles or more: so the first one takes away one and a
-        # half.
+        # A pulse has an n-th cycle if it is asked for n - 1/2 cycles or more: so the first takes away one and a half.
         step, count, full, over, cut = Signal.like(self.count), Signal.like(self.count), Signal(), Signal(), Signal()
         m.d.comb += [
             step.eq(Mux(self.gate, Mux(self.first, -time.per_cycle * 3 // 2, -time.per_cycle), time.per_rest or 0)),
