@@ -5,7 +5,18 @@ from typing import Any
 from ohmloom.spec.commands import CellStatus
 from ohmloom_hdl.engines import cell_memory as memory
 from ohmloom_hdl.engines.cell_memory import Base, CellWord, Flag, Own
-from ohmloom_hdl.engines.cell_steps import Access, Action, Cell, Condition, Control, Operand, Program, Second, Write
+from ohmloom_hdl.engines.cell_steps import (
+    NOWHERE,
+    Access,
+    Action,
+    Cell,
+    Condition,
+    Control,
+    Operand,
+    Program,
+    Second,
+    Write,
+)
 from ohmloom_hdl.interfaces import CODE
 
 RUNNING, PULSED = (1 << flag - CODE for flag in (Flag.RUNNING, Flag.PULSED))
@@ -121,12 +132,14 @@ def _decide(program: Program) -> None:
     add("round", write=Write.VALUE, control=Control.ROUND, **at(Own.ROUNDS))
     add("drive", control=Control.START, **at(memory.MAX_PULSES))
     add("limit", control=Control.LIMIT)
-    add("look", "look", "check", test=Condition.AVAILABLE, **cell(CellWord.STATE))
-    add("check", "skip", "error", test=Condition.RUNNING, local=Cell.FETCH)
-    add("skip", *NEXT, **ADVANCE)
+    add("look", "look", "check", test=Condition.AVAILABLE, local=Cell.FETCH, **cell(CellWord.STATE))
+    add(
+        "check", "skip", "excess", action=Action.LOAD, operand=Operand.CODE, test=Condition.RUNNING,
+        **cell(CellWord.TARGET),
+    )  # fmt: skip
+    add("skip", *NEXT, local=Cell.FETCH, **ADVANCE)
 
     # The error, and whether it is small
-    add("error", action=Action.LOAD, operand=Operand.CODE, **cell(CellWord.TARGET))
     add(
         "excess", "over", "deficit", action=Action.EXCESS, test=Condition.NEGATIVE, local=Cell.WANT,
         **cell(CellWord.TOLERANCE),
@@ -139,10 +152,13 @@ def _decide(program: Program) -> None:
     )  # fmt: skip
     for bit in (8, 4, 2):
         add(f"error {bit}", local=Cell.SEARCH_ERROR, flags=bit, **at(memory.ERROR_EDGES))
-    add("error 1", local=Cell.SEARCH_ERROR, flags=1, **cell(CellWord.STATE))
     add(
-        "turn", "step", "reversal", "conductance", "conductance", action=Action.LOAD, operand=Operand.AMPLITUDE,
-        test=Condition.TURNED, second=Second.FIRST, **at(memory.STEP),
+        "error 1", "turn", NOWHERE, "conductance", NOWHERE, second=Second.FIRST,
+        local=Cell.SEARCH_ERROR, flags=1, **cell(CellWord.STATE),
+    )  # fmt: skip
+    add(
+        "turn", "step", "reversal", action=Action.LOAD, operand=Operand.AMPLITUDE,
+        test=Condition.TURNED, **at(memory.STEP),
     )  # fmt: skip
 
     # One step up, or the first amplitude of a direction
@@ -172,7 +188,7 @@ def _decide(program: Program) -> None:
     add("below 0", **at(Own.ZERO))
     add("zero", "top", action=Action.LOAD, **at(memory.TOP))
     add("top", "at top", "store", action=Action.LOWER, test=Condition.NEGATIVE)
-    add("store", *NEXT, write=Write.STATE, flags=RUNNING, local=Cell.RUNS, **ADVANCE)
+    add("store", *NEXT, write=Write.STATE, flags=RUNNING, local=Cell.FETCH, **ADVANCE)
 
     # Pulses at the top
     add("at top", write=Write.STATE, flags=RUNNING, **cell(CellWord.STATE))
@@ -187,7 +203,7 @@ def _decide(program: Program) -> None:
         add(name, **at(Own.ROUNDS))
         add(f"{name}, pulses", action=Action.LOAD)
         add(f"{name}, code", write=Write.VALUE, action=Action.LOAD, operand=Operand.CODE, **cell(CellWord.TARGET))
-        add(f"{name}, state", *NEXT, write=Write.STATE, flags=status, **ADVANCE)
+        add(f"{name}, state", *NEXT, write=Write.STATE, flags=status, local=Cell.FETCH, **ADVANCE)
     add("decided", "last look", "pulses", test=Condition.ANY_RUNNING)
 
 
@@ -281,7 +297,7 @@ def _read(program: Program) -> None:
     """
     add = program.add
     low, high = cell(CellWord.TARGET), cell(CellWord.TOLERANCE)
-    multiple = {shift: at(memory.MULTIPLES + shift) for shift in (0, 3, 7, 8)}
+    multiple = {shift: at(memory.MULTIPLES + shift) for shift in (0, 3, 4, 7, 8)}
     add("read", control=Control.CURSOR_ANSWER)
     add("read row", **at(Own.ZERO))
     add("no samples", action=Action.LOAD, control=Control.COLUMN_0)
@@ -324,8 +340,8 @@ def _read(program: Program) -> None:
     )
     add("remainder", write=Write.LANES, operand=Operand(2), flags=UPPER_BYTE, **at(Own.BYTES))
     add("and rest", **at(Own.BYTES))
-    add("lower bits", action=Action.LOAD, control=Control.COUNTER, flags=7)
-    add("lower bit", **multiple[0])
+    add("lower bits", action=Action.LOAD, control=Control.COUNTER, flags=3)
+    add("lower bit", **multiple[4])
     add(
         "divide on",
         "lower bit",
@@ -333,7 +349,7 @@ def _read(program: Program) -> None:
         action=Action.REDUCE,
         control=Control.COUNT,
         flags=DOWN,
-        test=Condition.FOUR,
+        test=Condition.ZERO,
     )
     add("quotient", **at(Own.ONES))
     add("load quotient", action=Action.LOAD, operand=Operand.GRID, **at(Own.MIDDLE))

@@ -39,13 +39,12 @@ class Condition(enum.Enum, shape=5):
     GRID_EMPTY = 21
     BACKED_OFF = 22
     ZERO = 23  # counter
-    FOUR = 24
-    LAST_GLOBAL = 25  # counter is at the last word before the policy's tables,
-    LAST_OF_TABLE = 26  # at a table's last word
-    SAMPLES = 27  # the accumulator is the job's number of samples
-    LAST_ROW = 28
-    ODD = 29  # column
-    CHOSEN = 30  # column is the job's
+    LAST_GLOBAL = 24  # counter is at the last word before the policy's tables,
+    LAST_OF_TABLE = 25  # at a table's last word
+    SAMPLES = 26  # the accumulator is the job's number of samples
+    LAST_ROW = 27
+    ODD = 28  # column
+    CHOSEN = 29  # column is the job's
 
 
 class Second(enum.Enum, shape=2):
@@ -107,50 +106,48 @@ class Cell(enum.Enum, shape=3):
     """What else happens to the cell under way."""
 
     NONE = 0
-    FETCH = 1
+    FETCH = 1  # the next column, if it is available
     WANT = 2  # RESET, unless negative
     SEARCH_ERROR = 3  # bit `flags` of the bucket
     SEARCH_CONDUCTANCE = 4
     BACKOFFS = 5  # as many as reversals
     BACK_OFF = 6
-    RUNS = 7
+    RUNS = 7  # so does one whose state is written on the way to the next column
 
 
 class Control(enum.Enum, shape=5):
-    """Everything that is done once in a while. COLUMN_0: the first column becomes the current one; so it does with the four before."""
+    """Everything that is done once in a while. From COLUMN_0 on, the first column also becomes the current one."""
 
     NONE = 0
-    TAKE = 1  # what the job says, into registers
-    START = 2  # drives the row
-    REWIND = 3  # fetches the same columns again
-    CURSOR_ANSWER = 4  # adds the answer's place to the cursor,
-    COLUMN_0 = 5
-    RAIL = 6  # is the value; also COLUMN_0
-    CURSOR_CLEAR = 7
-    CURSOR_DATA = 8  # that of the request's array,
-    CURSOR_POLICY = 9  # that of the policy
-    GRID_FULL = 10
-    GRID_SHIFT = 11
-    GATE = 12  # is the word
-    WIDTH = 13
-    WIDTH_HIGH = 14
-    TO_SET = 15
-    TO_RESET = 16
-    MASK = 17  # the current column, if it is in the pulse,
-    MASK_CHOSEN = 18  # or if it is the job's
-    OFFER = 19  # the pulse
-    ROUND = 20  # no cell runs yet
-    LIMIT = 21  # the last round it is, unless negative
-    AGAIN = 22  # the first round is over
-    NEXT_ROW = 23
-    COUNTER = 24  # becomes `flags`
-    COUNT = 25  # by `flags`, signed; by 1 with foreign words
-    FINISH = 26
+    CURSOR_CLEAR = 1
+    CURSOR_DATA = 2  # adds the place of the request's array to the cursor,
+    CURSOR_POLICY = 3  # that of the policy
+    GRID_FULL = 4
+    GRID_SHIFT = 5
+    GATE = 6  # is the word
+    WIDTH = 7
+    WIDTH_HIGH = 8
+    TO_SET = 9
+    TO_RESET = 10
+    MASK = 11  # the current column, if it is in the pulse,
+    MASK_CHOSEN = 12  # or if it is the job's
+    OFFER = 13  # the pulse
+    ROUND = 14  # no cell runs yet
+    LIMIT = 15  # the last round it is, unless negative
+    AGAIN = 16  # the first round is over
+    NEXT_ROW = 17
+    COUNTER = 18  # becomes `flags`
+    COUNT = 19  # by `flags`, signed; by 1 with foreign words
+    FINISH = 20
+    COLUMN_0 = 24
+    TAKE = 25  # what the job says, into registers
+    START = 26  # drives the row
+    REWIND = 27  # fetches the same columns again
+    CURSOR_ANSWER = 28  # adds the answer's place to the cursor
+    RAIL = 29  # is the value
 
 
-RESTARTS = (
-    Control.TAKE, Control.START, Control.REWIND, Control.CURSOR_ANSWER, Control.COLUMN_0, Control.RAIL,
-)  # fmt: skip
+RESTARTS = tuple(control for control in Control if control.value >= Control.COLUMN_0.value)
 
 STEP = data.StructLayout(
     {

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from ohmloom.spec import ChipSpec
 from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.engines.cell_memory import BLOCK, BLOCKS, OWN, Base, CellWord, constants
-from ohmloom_hdl.engines.cell_steps import RESTARTS, STEP, Access, Action, Cell, Operand, Write
+from ohmloom_hdl.engines.cell_steps import STEP, Access, Action, Cell, Control, Operand, Write
 from ohmloom_hdl.engines.correct import CORRECTED
 from ohmloom_hdl.interfaces import CODE, index_bits
 
@@ -55,6 +55,7 @@ class CellUnit(wiring.Component):
                 "value": Out(signed(VALUE)),
                 "negative": Out(1),
                 "equal": Out(1),
+                "equal_low": Out(1),
                 "column": Out(columns),
                 "following": Out(columns),
             }
@@ -63,7 +64,7 @@ class CellUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         step = self.step
-        with m.If(step.control.as_value().matches(*(control.value for control in RESTARTS))):
+        with m.If(step.control.as_value() >= Control.COLUMN_0.value):
             m.d.comb += self.following.eq(0)
         with m.Else():
             m.d.comb += self.following.eq(self.column + (step.access == Access.ADVANCE))
@@ -173,7 +174,8 @@ class CellUnit(wiring.Component):
             # The carry comes in through a bit below, so that one adder does.
             total.eq((Cat(1, self.value) + Cat(subtract, operand ^ subtract.replicate(VALUE)))[1:]),
             self.negative.eq(total[-1]),
-            self.equal.eq(total[:CODE] == 0),
+            self.equal_low.eq(total[:8] == 0),
+            self.equal.eq(self.equal_low & (total[8:CODE] == 0)),
         ]
         load, take = Signal(), Signal()
         with m.Switch(step.action):

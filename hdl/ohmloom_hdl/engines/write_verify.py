@@ -51,7 +51,7 @@ class WriteVerify(wiring.Component):
             verify.row.eq(self._row),
             verify.start.eq(step.control == Control.START),
             verify.rewind.eq(step.control == Control.REWIND),
-            verify.fetch.eq(step.local == Cell.FETCH),
+            verify.fetch.eq((step.local == Cell.FETCH) & verify.available),
             unit.step.eq(step),
             unit.forming.eq(self._forming),
             unit.reading.eq(self._reading),
@@ -175,6 +175,8 @@ class WriteVerify(wiring.Component):
                 m.d.sync += self._backoffs.eq(self._backoffs - 1)
             with m.Case(Cell.RUNS):
                 m.d.sync += self._running.eq(1)
+        with m.If((step.write == Write.STATE) & (step.access == Access.ADVANCE) & step.flags[-1]):
+            m.d.sync += self._running.eq(1)
         with m.Switch(step.control):
             with m.Case(Control.TAKE):
                 m.d.sync += [
@@ -217,7 +219,7 @@ class WriteVerify(wiring.Component):
         answers = {
             Condition.NEGATIVE: unit.negative,
             Condition.CODE_NEGATIVE: self._verify.code < 0,
-            Condition.EQUAL_LOW: unit.value[:8] == word[:8],
+            Condition.EQUAL_LOW: unit.equal_low,
             Condition.EQUAL_HIGH: unit.value[8:16] == word[8:],
             Condition.LAST: self._last(),
             Condition.AVAILABLE: self._verify.available,
@@ -237,7 +239,6 @@ class WriteVerify(wiring.Component):
             Condition.GRID_EMPTY: ~self._grid[-1],
             Condition.BACKED_OFF: self._backoffs == 0,
             Condition.ZERO: self._counter == 0,
-            Condition.FOUR: self._counter == 4,
             Condition.LAST_GLOBAL: self._counter == TABLES - 1,
             Condition.LAST_OF_TABLE: self._counter == TABLE_WORDS - 1,
             Condition.SAMPLES: unit.value[: len(job.samples)] == job.samples,

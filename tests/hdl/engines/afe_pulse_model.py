@@ -12,13 +12,16 @@ IDLE = {"valid": 0, "column": 0, "raw": 0, "end": 0, "last": 0}
 class AfeModel:
     """The front end behind `port`. Each transfer is checked against the port's description.
 
-    `drives` and `pulses` count what the fabric has done. `latched`: the safety latch; set by a pulse whose current is too large, or by
-    the test. settle, gap, hold: longest time in cycles before a drive's first slot, between slots and around a pulse.
+    `drives` and `pulses` count what the fabric has done; `thinking`: cycles from each drive's last sample to the offer of the pulse
+    after it. `latched`: the safety latch; set by a pulse whose current is too large, or by the test. settle, gap, hold: longest
+    time in cycles before a drive's first slot, before a slot's samples and around a pulse; slot: cycles from one slot's last sample
+    to the next one's first, instead of a random gap.
     """
 
-    def __init__(self, port, fabric, rng, *, settle=12, gap=6, hold=12):
+    def __init__(self, port, fabric, rng, *, settle=12, gap=6, hold=12, slot=None):
         self.port, self.fabric, self.spec = port, fabric, fabric.spec
-        self.drives, self.pulses, self.latched = 0, 0, False
+        self.drives, self.pulses, self.latched, self.thinking = 0, 0, False, []
+        self._slot = slot
         self._rng, self._settle, self._gap, self._hold = rng, settle, gap, hold
         self._codes: dict[int, int] = {}
         self._mask = [None] * fabric.spec.columns
@@ -30,6 +33,7 @@ class AfeModel:
         port = self.port
         waits, done, tripped = 0, 0, False  # cycles until a pulse is taken, and until it is over
         drive_ready = pulse_ready = 0
+        since = None  # cycles since a drive's last sample
         names = ("code_write", "code_row", "code", "mask_write", "mask_column", "mask")
         while True:
             values = await ctx.tick().sample(
@@ -39,6 +43,11 @@ class AfeModel:
             _, _, code_write, row, code, mask_write, column, mask, drive_valid, drive, pulse_valid, pulse = values
             self._holds("drive", drive_valid, drive_ready, drive)
             self._holds("pulse", pulse_valid, pulse_ready, pulse)
+            if since is not None:
+                since += 1
+            if pulse_valid and since is not None:
+                self.thinking.append(since)
+                since = None
             if code_write:
                 self._codes[row] = code
             if mask_write:
@@ -57,6 +66,8 @@ class AfeModel:
             busy = bool(self._samples)
             sample = self._samples.popleft() if busy else IDLE
             ctx.set(port.samples.valid, sample["valid"])
+            if sample["last"]:
+                since = 0
             for name in ("column", "raw", "end", "last"):
                 ctx.set(port.samples.payload[name], sample[name])
             drive_ready = not busy and not done and self._rng.random() < 0.5
@@ -95,7 +106,7 @@ class AfeModel:
         self._samples.extend([IDLE] * self._rng.randint(1, self._settle))
         for column in range(spec.columns):
             if column % adcs == 0:
-                self._samples.extend([IDLE] * self._rng.randint(1, self._gap))
+                self._samples.extend([IDLE] * (self._slot or self._rng.randint(1, self._gap)))
             last = column == spec.columns - 1
             self._samples.append(
                 {"valid": 1, "column": column, "raw": int(raw[column]), "end": int(ends[column]), "last": last}

@@ -191,3 +191,19 @@ def test_lab_rows(seed):
     rng = np.random.default_rng(seed)
     bench.run(form(spec, 2, 127), program(spec, rng, 2, 127, tolerance=(16, 24), skip=0.9), timeout_cycles=10**6)
     bench.run((READ, {"tile": 2, "row": 126, "rows": 2, "samples": 3}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "most_us"), [(BENCH, 60.0), (LAB, 100.0)])
+def test_a_round_is_decided_in_time(name, most_us):
+    """From the last sample of a row whose cells all run to the first pulse's offer, at the rate of the converters."""
+    spec = load_chip(name)
+    cycle_us = 1e6 / spec.controller.clock_hz
+    slot = int(spec.column_adc.conversion_ns * 1e-3 / cycle_us) - spec.afe.column_adcs
+    bench = Bench(spec, seed=1, slot=slot)
+    bench.form_cells(0, 0)
+    record = np.frombuffer(load_policy("default").pack(spec), POLICY_DTYPE).copy()
+    record["max_pulses"] = 3
+    bench.policy(record.tobytes())
+    bench.run(program(spec, np.random.default_rng(1), 0, 0, tolerance=(1, 2), skip=0), timeout_cycles=200_000)
+    assert max(bench.afe.thinking) * cycle_us < most_us
