@@ -4,7 +4,7 @@ What a step of a network does, `ohmloom.spec.network` says; in which order the s
 is converted, the row codes of the next one are written, unless they come of samples that are still to be collected.
 """
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -104,7 +104,9 @@ class Sequencer(wiring.Component):
         )
         fetch = program.read_port()
         do, done, going = fetch.data, Signal(), Signal()
-        m.d.comb += [fetch.en.eq(done), fetch.addr.eq(Cat(going, do.target))]
+        # The memory's output has no value until it is read: reset reads the first instruction.
+        reset = ResetSignal(allow_reset_less=True)
+        m.d.comb += [fetch.en.eq(done | reset), fetch.addr.eq(Mux(reset, 0, Cat(going, do.target)))]
 
         def act(which: Act):
             return do.act == which
