@@ -1,5 +1,7 @@
 """The whole controller."""
 
+from collections.abc import Sequence
+
 from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -13,6 +15,8 @@ from ohmloom_hdl.interfaces import AfePins, AfePort, EnginePort, JobKind, StoreP
 from ohmloom_hdl.link.receiver import Link
 from ohmloom_hdl.pads import PADS_CYCLES
 from ohmloom_hdl.safety.safety import Safety
+from ohmloom_hdl.soc.core import Core
+from ohmloom_hdl.soc.flash import FlashPins
 from ohmloom_hdl.store import Store
 
 
@@ -21,13 +25,23 @@ class Controller(wiring.Component):
 
     rx, tx: the UART. emulated: an emulated fabric is at the pins; it takes ADVANCE through `to_fabric` and `from_fabric`
     (`CommandProcessor`), and sees from `executing` whether a request is being executed. spram: see `Store`. pads_cycles: see `ohmloom_hdl.pads`.
+    rom: words of the RISC-V core's boot ROM; it has `flash`. Without them there is no core, and no firmware.
     """
 
     def __init__(
-        self, spec: ChipSpec, *, emulated: bool = False, spram: bool = False, pads_cycles: int = PADS_CYCLES
+        self,
+        spec: ChipSpec,
+        *,
+        rom: Sequence[int] = (),
+        emulated: bool = False,
+        spram: bool = False,
+        pads_cycles: int = PADS_CYCLES,
     ) -> None:
-        self.spec, self._emulated, self._spram, self._pads_cycles = spec, emulated, spram, pads_cycles
+        self.spec, self._rom, self._emulated = spec, rom, emulated
+        self._spram, self._pads_cycles = spram, pads_cycles
         ports = {"rx": In(1, init=1), "tx": Out(1, init=1), "pins": Out(AfePins(spec))}
+        if rom:
+            ports["flash"] = Out(FlashPins())
         if emulated:
             ports["to_fabric"] = Out(stream.Signature(8, always_ready=True))
             ports["from_fabric"] = In(stream.Signature(8))
@@ -48,7 +62,24 @@ class Controller(wiring.Component):
 
         m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx)]
         connect(m, link.store, store.link)
-        connect(m, link.requests, commands.requests)
+        if self._rom:
+            m.submodules.core = core = Core(spec, self._rom, spram=self._spram)
+            m.submodules.probe_switch = probe_switch = ProbeSwitch(spec)
+            connect(m, link.requests, core.link)
+            connect(m, core.commands, commands.requests)
+            connect(m, core.store, store.core)
+            connect(m, core.flash, flipped(self.flash))
+            connect(m, core.afe, probe_switch.probe)
+            connect(m, engines.afe, probe_switch.engines)
+            connect(m, probe_switch.afe, front_end.afe)
+            m.d.comb += [
+                core.tripped.eq(safety.control.tripped),
+                core.cause.eq(safety.control.cause),
+                probe_switch.probing.eq(core.probing),
+            ]
+        else:
+            connect(m, link.requests, commands.requests)
+            connect(m, engines.afe, front_end.afe)
         m.d.comb += [
             commands.count_frames_good.eq(link.count_good),
             commands.count_frames_bad.eq(link.count_bad),
@@ -64,7 +95,6 @@ class Controller(wiring.Component):
             connect(m, engine.store, ports.store)
             connect(m, engine.afe, ports.afe)
         connect(m, engines.store, store.engine)
-        connect(m, engines.afe, front_end.afe)
         connect(m, front_end.out, safety.out)
         connect(m, front_end.adc, flipped(pins.adc))
         m.d.comb += [front_end.sdo.eq(pins.sdo), front_end.tripped.eq(safety.control.tripped)]
@@ -87,6 +117,33 @@ class _EnginePorts(wiring.Signature):
 
     def __init__(self, spec: ChipSpec) -> None:
         super().__init__({"engine": Out(EnginePort(spec)), "store": In(StorePort(spec)), "afe": In(AfePort(spec))})
+
+
+class ProbeSwitch(wiring.Component):
+    """Gives the front end to the firmware's probe while it is `probing`, which is when no engine has a job."""
+
+    def __init__(self, spec: ChipSpec) -> None:
+        port = AfePort(spec)
+        super().__init__({"engines": In(port), "probe": In(port), "afe": Out(port), "probing": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        connect(m, flipped(self.engines), flipped(self.afe))
+        probe, afe = self.probe, self.afe
+        m.d.comb += [
+            probe.drive.ready.eq(afe.drive.ready),
+            probe.samples.valid.eq(afe.samples.valid),
+            probe.samples.payload.eq(afe.samples.payload),
+        ]
+        with m.If(self.probing):
+            m.d.comb += [
+                afe.code_write.eq(probe.code_write),
+                afe.code_row.eq(probe.code_row),
+                afe.code.eq(probe.code),
+                afe.drive.valid.eq(probe.drive.valid),
+                afe.drive.payload.eq(probe.drive.payload),
+            ]
+        return m
 
 
 class EngineSwitch(wiring.Component):

@@ -44,6 +44,12 @@ async def idle(ctx, rng, share):
         await wait(ctx, rng.randrange(1, 4) if rng.random() < 0.9 else rng.randrange(4, 20))
 
 
+async def until(ctx, condition):
+    """Wait for it: not at all if it is so already."""
+    while not ctx.get(condition):
+        await ctx.tick()
+
+
 async def strobe(ctx, signal):
     """One cycle with `signal` high."""
     ctx.set(signal, 1)
@@ -80,10 +86,13 @@ async def receive(ctx, stream, count, rng=None, stall=0.0):
 
 
 class Store:
-    """The controller's memory as seen from one `StorePort` of the dut. `memory`: its bytes; `accesses`: how many came."""
+    """The controller's memory as seen from one `StorePort` of the dut. `memory`: its bytes; `accesses`: how many came.
 
-    def __init__(self, port, size, rng=None, stall=0.0):
-        self.port, self.memory, self.accesses = port, bytearray(size + (size & 1)), 0
+    brief: what is read is there for one cycle only.
+    """
+
+    def __init__(self, port, size, rng=None, stall=0.0, brief=False):
+        self.port, self.memory, self.accesses, self._brief = port, bytearray(size + (size & 1)), 0, brief
         self._rng, self._stall = rng or random.Random(0), stall
 
     async def serve(self, ctx):
@@ -97,6 +106,8 @@ class Store:
                 port.valid, port.address, port.write, port.data_w
             )
             if not (valid and ready):
+                if self._brief:
+                    ctx.set(port.data_r, self._rng.getrandbits(16))
                 continue
             self.accesses += 1
             for byte in range(2):
