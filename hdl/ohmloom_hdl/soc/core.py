@@ -122,7 +122,7 @@ class Core(wiring.Component):
 
     def _registers(self, m: Module, asked, restart):
         """Writes take effect at once; the word that is read."""
-        spec, bus = self._spec, self._bus
+        bus = self._bus
         mailbox, probe, flash = self._mailbox, self._probe, self._flash
         written, number = Signal(), bus.adr[: (len(core.REGISTERS) - 1).bit_length()]
         m.d.comb += written.eq(asked & bus.we)

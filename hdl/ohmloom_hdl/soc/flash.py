@@ -27,7 +27,11 @@ class FlashShifter(wiring.Component):
         pins, bits, came = self.pins, Signal(4), Signal()
         m.d.comb += [self.busy.eq(bits != 0), pins.mosi.eq(self.data_r[7])]
         with m.If(self.start):
-            m.d.sync += [pins.select_n.eq(~self.select), self.data_r.eq(self.data_w), bits.eq(Cat(0, 0, 0, self.select))]
+            m.d.sync += [
+                pins.select_n.eq(~self.select),
+                self.data_r.eq(self.data_w),
+                bits.eq(Cat(0, 0, 0, self.select)),
+            ]
         with m.Elif(self.busy):
             m.d.sync += [pins.sclk.eq(~pins.sclk), came.eq(pins.miso)]
             with m.If(pins.sclk):  # came with the rise

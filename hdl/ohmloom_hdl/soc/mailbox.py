@@ -24,7 +24,9 @@ class Mailbox(wiring.Component):
         port = RequestPort(spec)
         self._length = port.members["length"].shape
         if self._length > 16:
-            raise ValueError(f"{spec.name}: payloads of {spec.link.payload_bytes} bytes; a word has 16 bits for their length")
+            raise ValueError(
+                f"{spec.name}: payloads of {spec.link.payload_bytes} bytes; a word has 16 bits for their length"
+            )
         word = data.StructLayout({"type": 8, "length": self._length})
         super().__init__(
             {

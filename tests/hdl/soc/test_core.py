@@ -3,14 +3,14 @@
 import random
 
 import pytest
+from tests.hdl.helpers import Store, simulate, wait
+from tests.hdl.soc.assembler import assemble
+from tests.hdl.soc.test_mailbox import ask, commands_model
 
 from ohmloom.spec import core, load_chip
 from ohmloom.spec.commands import CALIBRATE, IV, READ
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_hdl.soc.core import Core
-from tests.hdl.helpers import Store, simulate, wait
-from tests.hdl.soc.assembler import assemble
-from tests.hdl.soc.test_mailbox import ask, commands_model
 
 SPEC = load_chip("bench-8x16")
 PLACES = MemoryMap(SPEC)

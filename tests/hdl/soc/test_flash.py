@@ -2,8 +2,9 @@
 
 import random
 
-from ohmloom_hdl.soc.flash import FlashShifter
 from tests.hdl.helpers import simulate, strobe, until, wait
+
+from ohmloom_hdl.soc.flash import FlashShifter
 
 
 def slave(dut, frames, answers):

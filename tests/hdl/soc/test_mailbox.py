@@ -3,11 +3,11 @@
 import random
 
 import pytest
+from tests.hdl.helpers import idle, simulate, strobe, until, wait
 
 from ohmloom.spec import load_chip
 from ohmloom.spec.commands import CALIBRATE, COMMANDS, INFO, READ
 from ohmloom_hdl.soc.mailbox import Mailbox
-from tests.hdl.helpers import idle, simulate, strobe, until, wait
 
 SPEC = load_chip("bench-8x16")
 

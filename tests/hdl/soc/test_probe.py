@@ -3,10 +3,10 @@
 import random
 
 import pytest
+from tests.hdl.helpers import idle, simulate, strobe
 
 from ohmloom.spec import load_chip
 from ohmloom_hdl.soc.probe import MAX_COUNT, Probe
-from tests.hdl.helpers import idle, simulate, strobe
 
 
 def front_end(dut, spec, rng, drives, given):
