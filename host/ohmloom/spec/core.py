@@ -18,7 +18,7 @@ IMAGE_HEADER_DTYPE = np.dtype([("magic", "<u4"), ("version", "<u4"), ("bytes", "
 FIRMWARE_COMMANDS = 0x30  # their first code; the last is 15 above
 
 ROM_BASE, ROM_BYTES = 0x00000, 0x400
-ROM_STAGED = 0x00004  # address in ROM at which the staged image is copied down and started; a0: what `boots` it will answer
+ROM_STAGED = 0x0000C  # address in ROM at which the staged image is copied down and started; a0: what `boots` it will answer
 RAM_BASE, RAM_BYTES = 0x20000, 0x10000
 STORE_BASE = 0x40000
 REGISTERS_BASE = 0x60000

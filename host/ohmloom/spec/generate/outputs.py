@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ohmloom.spec.generate import header, pages, registers
+from ohmloom.spec.generate import core, header, pages, registers
 
 REFERENCE = "docs/reference"
 
@@ -13,9 +13,13 @@ def generate() -> dict[str, str]:
     return {
         "host/ohmloom/spec/registers.py": registers.module(bank),
         "firmware/include/ohmloom.h": header.text(bank),
+        "firmware/include/core.h": core.header(),
+        "firmware/firmware.ld": core.firmware_script(),
+        "firmware/rom.ld": core.rom_script(),
         f"{REFERENCE}/registers.md": pages.registers(bank),
         f"{REFERENCE}/commands.md": pages.commands(),
         f"{REFERENCE}/chips.md": pages.chips(),
         f"{REFERENCE}/policies.md": pages.policies(),
         f"{REFERENCE}/network.md": pages.network_page(),
+        f"{REFERENCE}/core.md": core.page(),
     }

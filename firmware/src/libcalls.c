@@ -1,0 +1,49 @@
+/* What the compiler calls for: the core does not multiply or divide. */
+#include <stddef.h>
+#include <stdint.h>
+
+uint32_t __mulsi3(uint32_t a, uint32_t b);
+uint32_t __udivsi3(uint32_t a, uint32_t b);
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
+void *memset(void *to, int value, size_t bytes);
+
+uint32_t __mulsi3(uint32_t a, uint32_t b) {
+    uint32_t product = 0;
+    for (; b; b >>= 1, a += a) {
+        if (b & 1) {
+            product += a;
+        }
+    }
+    return product;
+}
+
+uint32_t __udivsi3(uint32_t a, uint32_t b) {
+    uint32_t rest = 0;
+    for (uint32_t bit = 0; bit < 32; bit++) {
+        const uint32_t carry = rest >> 31;
+        rest = rest << 1 | a >> 31;
+        a <<= 1;
+        if (carry || rest >= b) {
+            rest -= b;
+            a |= 1;
+        }
+    }
+    return a;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes) {
+    volatile uint8_t *place = to; /* volatile: else this becomes a call of itself */
+    const uint8_t *source = from;
+    while (bytes--) {
+        *place++ = *source++;
+    }
+    return to;
+}
+
+void *memset(void *to, int value, size_t bytes) {
+    volatile uint8_t *place = to;
+    while (bytes--) {
+        *place++ = (uint8_t)value;
+    }
+    return to;
+}
