@@ -8,10 +8,10 @@ y = chip.infer(X)
 
 from typing import TYPE_CHECKING, Any
 
-from ohmloom.chip import Chip, connect
+from ohmloom.chip import Chip, connect, record
 from ohmloom.compiler import FaultMap, Network
 from ohmloom.compiler import compile_model as compile  # noqa: A004 - `ohmloom.compile` is the public name
-from ohmloom.errors import ArgumentError, ChipError, Error, LinkError, SpecError, StateError
+from ohmloom.errors import ArgumentError, ChipError, Error, LinkError, ReplayError, SpecError, StateError
 from ohmloom.importers import from_torch, load_onnx
 from ohmloom.model import Layer, Model, from_sklearn
 from ohmloom.program_report import ProgramReport
@@ -34,6 +34,7 @@ __all__ = [
     "Model",
     "Network",
     "ProgramReport",
+    "ReplayError",
     "SpecError",
     "StateError",
     "compile",
@@ -42,6 +43,7 @@ __all__ = [
     "from_torch",
     "load_chip",
     "load_onnx",
+    "record",
 ]
 
 

@@ -27,3 +27,7 @@ class ChipError(Error):
 
 class StateError(Error):
     """A saved state cannot be read, is damaged, or belongs to another chip."""
+
+
+class ReplayError(Error):
+    """A recording cannot be read, or a program departs from it; the message names the place."""

@@ -30,7 +30,7 @@ Run = Callable[..., Result]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("OHMLOOM_ENDPOINT", "OHMLOOM_SPEC", "OHMLOOM_BAUD"):
+    for name in ("OHMLOOM_ENDPOINT", "OHMLOOM_SPEC", "OHMLOOM_BAUD", "OHMLOOM_RECORD"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 

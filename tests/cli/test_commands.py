@@ -197,3 +197,13 @@ def test_help_loads_no_heavy_library() -> None:
     heavy = ("scipy", "sklearn", "matplotlib", "ohmloom_emulator")
     code = f"import sys, ohmloom.cli; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_any_command_can_be_recorded_and_replayed(run) -> None:
+    live = run("--record", "read.jsonl", "read", "-e", NOISY, "-t", 1)
+    assert live.code == 0
+    assert run("read", "-e", "replay://read.jsonl", "-t", 1) == live
+    departed = run("read", "-e", "replay://read.jsonl", "-t", 0)
+    assert departed.code == 1
+    assert "line" in departed.err
+    assert departed.err.count("\n") == 1

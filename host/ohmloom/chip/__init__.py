@@ -13,13 +13,14 @@ from ohmloom.chip.connection import Progress, no_progress
 from ohmloom.chip.vectors import Vectors
 from ohmloom.compiler import Network
 from ohmloom.errors import ArgumentError
-from ohmloom.link import Session, open_port
+from ohmloom.link import Port, Session, open_port
 from ohmloom.model import Task
+from ohmloom.recording import RecordingPort
 from ohmloom.spec import ChipSpec
 from ohmloom.train.in_situ import train_in_situ
 from ohmloom.train.in_the_loop import fine_tune
 
-__all__ = ["SPEC_SCHEMES", "Chip", "Progress", "connect"]
+__all__ = ["SPEC_SCHEMES", "Chip", "Progress", "connect", "record"]
 
 SPEC_SCHEMES = ("emu", "rtl")
 
@@ -31,24 +32,52 @@ def connect(url: str, *, spec: ChipSpec | str | Path | None = None, baud: int | 
     where it has another name than a bundled one. baud: line rate to change to; the controller's highest if not given.
     Raises LinkError when nothing or something else answers, ArgumentError for options that the endpoint does not take.
     """
-    parts = urlsplit(url)
-    if options:
-        if parts.scheme not in SPEC_SCHEMES:
-            raise ArgumentError(
-                f"{url}: options {', '.join(sorted(options))} belong to {', '.join(f'{s}://' for s in SPEC_SCHEMES)} endpoints"
-            )
-        values = {key: _option(value) for key, value in options.items() if value is not None}
-        if values:
-            url += ("&" if parts.query else "?") + urlencode(values, quote_via=quote)
-    named: ChipSpec | str | Path | None = spec
-    if named is None and parts.scheme in SPEC_SCHEMES:
-        named = unquote(parts.netloc + parts.path).rstrip("/")
-    session = Session(open_port(url))
+    url = _with_options(url, options)
+    return _connected(open_port(url), url, spec, baud)
+
+
+def record(
+    url: str,
+    file: str | Path,
+    *,
+    spec: ChipSpec | str | Path | None = None,
+    baud: int | None = None,
+    **options: Any,
+) -> Chip:
+    """Like `connect`, and writes all frames that pass, with their times, to a file; `replay://FILE` answers from it.
+
+    The file's format: `ohmloom.recording`. Raises OSError when it cannot be written.
+    """
+    url = _with_options(url, options)
+    port = open_port(url)
     try:
+        recorded = RecordingPort(port, file, url)
+    except BaseException:
+        port.close()
+        raise
+    return _connected(recorded, url, spec, baud)
+
+
+def _with_options(url: str, options: dict[str, Any]) -> str:
+    parts = urlsplit(url)
+    if options and parts.scheme not in SPEC_SCHEMES:
+        raise ArgumentError(
+            f"{url}: options {', '.join(sorted(options))} belong to {', '.join(f'{s}://' for s in SPEC_SCHEMES)} endpoints"
+        )
+    values = {key: _option(value) for key, value in options.items() if value is not None}
+    return url + (("&" if parts.query else "?") + urlencode(values, quote_via=quote) if values else "")
+
+
+def _connected(port: Port, url: str, spec: ChipSpec | str | Path | None, baud: int | None) -> Chip:
+    session = Session(port)
+    try:
+        parts = urlsplit(url)
+        if spec is None and parts.scheme in SPEC_SCHEMES:
+            spec = unquote(parts.netloc + parts.path).rstrip("/")
         session.hello()
         if baud is not None or session.baud_max > session.baud:
             session.set_rate(baud or session.baud_max)
-        return Chip(session, named)
+        return Chip(session, spec)
     except BaseException:
         session.close()
         raise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,12 +51,20 @@ def _common(
     baud: Annotated[
         int | None, typer.Option(envvar="OHMLOOM_BAUD", min=1, help="Line rate; the controller's highest if not given.")
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="OHMLOOM_RECORD",
+            metavar="FILE",
+            help="Write all frames that pass, with their times, to a file; replay://FILE answers from it.",
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option("--version", callback=catalogue.show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    connection.line.spec, connection.line.baud = spec, baud
+    connection.line.spec, connection.line.baud, connection.line.record = spec, baud, record
 
 
 for group in (catalogue, cells, retention, vectors, explain, compare, devices, spice, upkeep, serve, build):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +21,7 @@ Endpoint = Annotated[
         "-e",
         envvar="OHMLOOM_ENDPOINT",
         metavar="URL",
-        help="emu://CHIP[?state=FILE], a serial port or a pyserial URL.",
+        help="emu://CHIP[?state=FILE], rtl://CHIP, replay://FILE, a serial port or a pyserial URL.",
     ),
 ]
 Tile = Annotated[int, typer.Option("--tile", "-t", min=0, help="Tile, from 0.")]
@@ -34,6 +35,7 @@ class Line:
 
     spec: str | None = None
     baud: int | None = None
+    record: Path | None = None
 
 
 line = Line()
@@ -41,6 +43,8 @@ line = Line()
 
 def opened(url: str) -> Chip:
     """The chip at an endpoint, with the global options. Raises what `ohmloom.connect` raises."""
-    from ohmloom import connect
+    from ohmloom import connect, record
 
+    if line.record is not None:
+        return record(url, line.record, spec=line.spec, baud=line.baud)
     return connect(url, spec=line.spec, baud=line.baud)

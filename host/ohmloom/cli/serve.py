@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from ohmloom.cli.connection import DEFAULT_CHIP
+from ohmloom.cli.connection import DEFAULT_CHIP, line
 from ohmloom.errors import Error
 
 
@@ -54,6 +54,7 @@ def serve(
     except ImportError as error:
         raise Error(f"serve needs a POSIX system: {error}") from None
     from ohmloom.link import open_port
+    from ohmloom.recording import RecordingPort
 
     options = {
         "seed": seed,
@@ -71,6 +72,8 @@ def serve(
     name = endpoint or chip or DEFAULT_CHIP
     url = endpoint or f"emu://{quote(name)}?{urlencode(given, quote_via=quote)}".rstrip("?")
     port = open_port(url)
+    if line.record is not None:
+        port = RecordingPort(port, line.record, url)
     try:
         with Stop() as stop, PtyDoor() if tcp is None else TcpDoor(tcp) as door:
             bridge(port, door, stop, once=once, ready=lambda: print(f"serving {name} at {door.address}", flush=True))

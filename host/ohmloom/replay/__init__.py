@@ -1,0 +1,1 @@
+"""pyserial URL scheme of recordings: `protocol_replay` is `replay://`."""
