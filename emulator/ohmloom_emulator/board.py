@@ -104,11 +104,11 @@ class Board:
 
     def _memories(self) -> dict[str, NDArray[Any]]:
         """The controller's memories, which a state file keeps."""
-        return self.controller.memories.arrays()
+        return self.controller.arrays()
 
     def _restore_memories(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Raises ValueError when an array is missing or has another size."""
-        self.controller.memories.restore(arrays)
+        self.controller.restore(arrays)
 
     @property
     def baud(self) -> int:

@@ -114,7 +114,6 @@ class Fabric:
         if self._route:  # the drive before has ended at the last tile
             self._tile, self._range = self._route[0].tile, self._route[0].tia_range
         tile = self.tiles[self._tile]
-        tile.update(self.now_ns)
         volts = self._rows.volts(codes, self._row)
         if self._row == self.reference_row:
             siemens = np.full((self._row_count, self.spec.columns), 1.0 / self.spec.afe.reference_ohm)
@@ -125,6 +124,7 @@ class Fabric:
             )
             self._strains: list[tuple[Tile, int, Integers]] = []
         else:
+            tile.update(self.now_ns)
             self._current, self._variance = tile.currents(volts, self._row)
             fed = tile.row_conductance(self._row, self._row_count)
             self._strains = _strains(tile, self._row, volts)

@@ -54,6 +54,8 @@
 #define OHMLOOM_BAUD_MIN 9600
 #define OHMLOOM_PROVISIONAL_BAD_FRAMES 4
 #define OHMLOOM_MAX_EVENTS 64
+#define OHMLOOM_MAX_RETRIES 8
+#define OHMLOOM_NO_ROW 65535
 #define OHMLOOM_PULSE_TRIPPED (-32768)
 #define OHMLOOM_CODE_MIN (-2048)
 #define OHMLOOM_CODE_MAX 2047
@@ -61,6 +63,11 @@
 #define OHMLOOM_GAIN_BITS 15
 #define OHMLOOM_GAIN_ONE 32768
 #define OHMLOOM_OUTPUT_MAX 32767
+#define OHMLOOM_REFERENCE_BITS 16
+#define OHMLOOM_OFFSET_BOUND 1024
+#define OHMLOOM_GAIN_BOUND 4915
+#define OHMLOOM_REFERENCE_BOUND_PERCENT 15
+#define OHMLOOM_SURE_CODES 128
 #define OHMLOOM_NETWORK_MAGIC UINT32_C(0x4E4C4D4F)
 #define OHMLOOM_POLICY_ERROR_BUCKETS 16
 #define OHMLOOM_POLICY_CONDUCTANCE_BUCKETS 8
@@ -85,6 +92,15 @@
 #define OHMLOOM_COMMAND_IV 0x30u /* reads one cell at a list of row codes within the read clamp */
 #define OHMLOOM_COMMAND_CALIBRATE 0x31u /* measures offset and gain of every column of a tile on the reference row and stores the correction */
 #define OHMLOOM_COMMAND_SELFTEST 0x32u /* tests memories, converters and reference resistors */
+#define OHMLOOM_COMMAND_RUN_BEGIN 0x33u /* begins a run over rows, whose targets and progress are kept in flash; forgets the run before */
+#define OHMLOOM_COMMAND_RUN_LOAD 0x34u /* keeps one row's targets; a row is loaded once in a run */
+#define OHMLOOM_COMMAND_RUN_NEXT 0x35u /* programs or forms the next row that is not done, in the order of tiles and rows */
+#define OHMLOOM_COMMAND_RUN_STATUS 0x36u /* how far the run is; right after a reset, too */
+#define OHMLOOM_COMMAND_RUN_ROW 0x37u /* one row of the run: its state and its bad cells */
+#define OHMLOOM_COMMAND_REFRESH 0x38u /* reads one done row of a PROGRAM run and programs its cells that left their tolerance; bad cells are left alone */
+#define OHMLOOM_COMMAND_UPDATE 0x39u /* stores a part of a new firmware image beside the one that runs */
+#define OHMLOOM_COMMAND_BOOT 0x3Au /* checks the new image and starts it; a bad one is refused, and the old one goes on */
+#define OHMLOOM_COMMAND_FIRMWARE 0x3Bu /* names the firmware that runs */
 #define OHMLOOM_COMMAND_SERVICE 0x40u /* answers the events after the given number (trips, forming, saturation) */
 #define OHMLOOM_COMMAND_ADVANCE 0x50u /* lets fabric time pass and answers the meters */
 
@@ -136,8 +152,21 @@
 /* EventKind */
 #define OHMLOOM_EVENT_TRIP 1
 #define OHMLOOM_EVENT_FORM 2
-#define OHMLOOM_EVENT_CALIBRATED 3
 #define OHMLOOM_EVENT_SATURATED 4
+
+/* RunKind */
+#define OHMLOOM_RUN_KIND_PROGRAM 0
+#define OHMLOOM_RUN_KIND_FORM 1
+
+/* RowState */
+#define OHMLOOM_ROW_STATE_EMPTY 0
+#define OHMLOOM_ROW_STATE_LOADED 1
+#define OHMLOOM_ROW_STATE_BEGUN 2
+#define OHMLOOM_ROW_STATE_DONE 3
+
+/* BootTarget */
+#define OHMLOOM_BOOT_RAM 0
+#define OHMLOOM_BOOT_FLASH 1
 
 /* Finding */
 #define OHMLOOM_FINDING_MEMORY 1
@@ -289,6 +318,72 @@
 #define OHMLOOM_SELFTEST_ANSWER_FINDINGS_INDEX_OFFSET 2u /* u16 */
 #define OHMLOOM_SELFTEST_ANSWER_FINDINGS_VALUE_OFFSET 4u /* i32 */
 #define OHMLOOM_SELFTEST_ANSWER_FINDINGS_BYTES 8u
+
+/* RUN_BEGIN payloads */
+#define OHMLOOM_RUN_BEGIN_REQUEST_RUN_OFFSET 0u /* u32 the host's number of this run; 0: none */
+#define OHMLOOM_RUN_BEGIN_REQUEST_KIND_OFFSET 4u /* u8 RunKind */
+#define OHMLOOM_RUN_BEGIN_REQUEST_KEY_OFFSET 5u /* u32 FORM: the arm key, with which each row is armed; PROGRAM: 0 */
+#define OHMLOOM_RUN_BEGIN_REQUEST_RETRIES_OFFSET 9u /* u8 times that cells which did not converge are tried again, 0..MAX_RETRIES */
+#define OHMLOOM_RUN_BEGIN_REQUEST_BYTES 10u
+
+/* RUN_LOAD payloads */
+#define OHMLOOM_RUN_LOAD_REQUEST_TILE_OFFSET 0u /* u8 tile index */
+#define OHMLOOM_RUN_LOAD_REQUEST_ROW_OFFSET 1u /* u16 row index */
+#define OHMLOOM_RUN_LOAD_REQUEST_CELLS_OFFSET 3u /* i12[] as for PROGRAM; FORM: cells with a tolerance are formed */
+
+/* RUN_NEXT payloads */
+#define OHMLOOM_RUN_NEXT_ANSWER_TILE_OFFSET 0u /* u8 of the row */
+#define OHMLOOM_RUN_NEXT_ANSWER_ROW_OFFSET 1u /* u16 NO_ROW: all are done */
+#define OHMLOOM_RUN_NEXT_ANSWER_ATTEMPTS_OFFSET 3u /* u8 times it was tried */
+#define OHMLOOM_RUN_NEXT_ANSWER_LEFT_OFFSET 4u /* u16 rows that are not done */
+#define OHMLOOM_RUN_NEXT_ANSWER_CELLS_OFFSET 6u /* {u8 status, u16 pulses, i16 code}[] per column: as for PROGRAM, pulses of all attempts; none with NO_ROW */
+#define OHMLOOM_RUN_NEXT_ANSWER_CELLS_STATUS_OFFSET 0u /* u8 */
+#define OHMLOOM_RUN_NEXT_ANSWER_CELLS_PULSES_OFFSET 1u /* u16 */
+#define OHMLOOM_RUN_NEXT_ANSWER_CELLS_CODE_OFFSET 3u /* i16 */
+#define OHMLOOM_RUN_NEXT_ANSWER_CELLS_BYTES 5u
+
+/* RUN_STATUS payloads */
+#define OHMLOOM_RUN_STATUS_ANSWER_RUN_OFFSET 0u /* u32 number given at its begin; 0: none */
+#define OHMLOOM_RUN_STATUS_ANSWER_KIND_OFFSET 4u /* u8 RunKind */
+#define OHMLOOM_RUN_STATUS_ANSWER_LOADED_OFFSET 5u /* u16 rows with targets */
+#define OHMLOOM_RUN_STATUS_ANSWER_DONE_OFFSET 7u /* u16 rows that are done */
+#define OHMLOOM_RUN_STATUS_ANSWER_BEGUN_OFFSET 9u /* u16 rows under way when power failed or the latch was set */
+#define OHMLOOM_RUN_STATUS_ANSWER_BAD_OFFSET 11u /* u32 cells of done rows that did not converge */
+#define OHMLOOM_RUN_STATUS_ANSWER_BYTES 15u
+
+/* RUN_ROW payloads */
+#define OHMLOOM_RUN_ROW_REQUEST_TILE_OFFSET 0u /* u8 tile index */
+#define OHMLOOM_RUN_ROW_REQUEST_ROW_OFFSET 1u /* u16 row index */
+#define OHMLOOM_RUN_ROW_REQUEST_BYTES 3u
+#define OHMLOOM_RUN_ROW_ANSWER_STATE_OFFSET 0u /* u8 RowState */
+#define OHMLOOM_RUN_ROW_ANSWER_BAD_OFFSET 1u /* u8[] per column: 1 = did not converge; of a row that is not done: 0 */
+
+/* REFRESH payloads */
+#define OHMLOOM_REFRESH_REQUEST_TILE_OFFSET 0u /* u8 tile index */
+#define OHMLOOM_REFRESH_REQUEST_ROW_OFFSET 1u /* u16 row index */
+#define OHMLOOM_REFRESH_REQUEST_SAMPLES_OFFSET 3u /* u8 samples averaged a cell, 1..64 */
+#define OHMLOOM_REFRESH_REQUEST_BYTES 4u
+#define OHMLOOM_REFRESH_ANSWER_DRIFTED_OFFSET 0u /* u16 cells out of tolerance */
+#define OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET 2u /* {u8 status, u16 pulses, i16 code}[] per column: CellStatus, pulses applied, code at the verify that ended it */
+#define OHMLOOM_REFRESH_ANSWER_CELLS_STATUS_OFFSET 0u /* u8 */
+#define OHMLOOM_REFRESH_ANSWER_CELLS_PULSES_OFFSET 1u /* u16 */
+#define OHMLOOM_REFRESH_ANSWER_CELLS_CODE_OFFSET 3u /* i16 */
+#define OHMLOOM_REFRESH_ANSWER_CELLS_BYTES 5u
+
+/* UPDATE payloads */
+#define OHMLOOM_UPDATE_REQUEST_OFFSET_OFFSET 0u /* u32 byte offset, a multiple of 4 */
+#define OHMLOOM_UPDATE_REQUEST_DATA_OFFSET 4u /* u8[] */
+
+/* BOOT payloads */
+#define OHMLOOM_BOOT_REQUEST_TARGET_OFFSET 0u /* u8 BootTarget */
+#define OHMLOOM_BOOT_REQUEST_BYTES_OFFSET 1u /* u32 of the image */
+#define OHMLOOM_BOOT_REQUEST_CRC_OFFSET 5u /* u32 CRC-32 of the image */
+#define OHMLOOM_BOOT_REQUEST_BYTES 9u
+
+/* FIRMWARE payloads */
+#define OHMLOOM_FIRMWARE_ANSWER_VERSION_OFFSET 0u /* u32 0xMMmmpp */
+#define OHMLOOM_FIRMWARE_ANSWER_BOOTS_OFFSET 4u /* u32 times that BOOT was taken since power-up */
+#define OHMLOOM_FIRMWARE_ANSWER_BYTES 8u
 
 /* SERVICE payloads */
 #define OHMLOOM_SERVICE_REQUEST_AFTER_OFFSET 0u /* u32 number of the last event known */

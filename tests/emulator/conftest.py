@@ -91,7 +91,7 @@ class Asked:
     def everything(self) -> dict[str, Any]:
         """All that lasts."""
         return {
-            key: np.array(value) for key, value in {**self.fabric.state(), **self.controller.memories.arrays()}.items()
+            key: np.array(value) for key, value in {**self.fabric.state(), **self.controller.arrays()}.items()
         }
 
 

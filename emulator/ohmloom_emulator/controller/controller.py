@@ -32,27 +32,41 @@ from ohmloom.spec.commands import (
     PULSE_TRIPPED,
     READ,
     READ_REGISTERS,
+    REFRESH,
     ROUTE,
+    RUN_NEXT,
     SELFTEST,
     SERVICE,
     TYPE_ERROR,
     WRITE_REGISTERS,
     Cause,
-    Command,
     ErrorCode,
     EventKind,
     Polarity,
 )
 from ohmloom.spec.layout import PayloadError
+from ohmloom_emulator.controller.checks import Checks, Values, within
+from ohmloom_emulator.controller.firmware import Firmware
 from ohmloom_emulator.controller.memories import Memories, Refusal
+from ohmloom_emulator.controller.runs import Engine
 from ohmloom_emulator.controller.sequencer import Sequencer
-from ohmloom_emulator.controller.upkeep import Upkeep
-from ohmloom_emulator.controller.write_verify import RowReport, WriteVerify
-from ohmloom_emulator.fabric import Fabric, Stage
+from ohmloom_emulator.controller.write_verify import RowReport, WriteVerify, cells_of
+from ohmloom_emulator.fabric import Fabric, Integers, Stage
 
-Values = dict[str, Any]
 MAX_ADVANCE_NS = 1 << 60  # 36 years
-REQUIRED = {MVM, INFER, PROGRAM, READ, PULSE, FORM, IV, CALIBRATE, SELFTEST}  # what a set safety latch refuses
+REQUIRED = {
+    MVM,
+    INFER,
+    PROGRAM,
+    READ,
+    PULSE,
+    FORM,
+    IV,
+    CALIBRATE,
+    SELFTEST,
+    RUN_NEXT,
+    REFRESH,
+}  # what a set safety latch refuses
 
 
 class Controller:
@@ -64,7 +78,10 @@ class Controller:
         self.link_counters: Callable[[], dict[registers.Register, int]] = dict
         self._sequencer = Sequencer(fabric, self.memories)
         self._engine = WriteVerify(fabric, self.memories)
-        self._upkeep = Upkeep(fabric, self.memories)
+        self._check = Checks(self.spec)
+        self.firmware = Firmware(
+            fabric, self.memories, Engine(self._program_row, self._form_row, self._read_row), self._check
+        )
         self._armed = False
         self._route: list[Stage] = []
         self._trip_cause = 0
@@ -85,12 +102,19 @@ class Controller:
             READ.code: self._read,
             PULSE.code: self._pulse,
             FORM.code: self._form,
-            IV.code: self._iv,
-            CALIBRATE.code: self._calibrate,
-            SELFTEST.code: self._selftest,
             SERVICE.code: self._service,
             ADVANCE.code: self._advance,
+            **self.firmware.handlers,
         }
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that it keeps over power cycles."""
+        return {**self.memories.arrays(), **self.firmware.arrays()}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """As after a power-up. Raises ValueError for an array that is missing or another."""
+        self.memories.restore(arrays)
+        self.firmware.restore(arrays)
 
     def execute(self, frame_type: int, payload: bytes) -> tuple[int, bytes]:
         """(answer type, answer payload) of one request; a refused one answers TYPE_ERROR."""
@@ -107,28 +131,6 @@ class Controller:
             return frame_type | ANSWER, command.answer.pack(**self._handlers[frame_type](values))
         except Refusal as refusal:
             return TYPE_ERROR, ERROR_LAYOUT.pack(command=frame_type, code=refusal.code, detail=refusal.detail)
-
-    # Checks
-
-    def _check_tile(self, values: Values) -> int:
-        tile: int = values["tile"]
-        return _within(tile, self.spec.tiles)
-
-    def _check_range(self, tia_range: int) -> int:
-        return _within(tia_range, len(self.spec.afe.tia_ohm), ErrorCode.BAD_VALUE)
-
-    def _check_codes(self, codes: NDArray[Any], width: int, count: int | None = None) -> NDArray[np.int64]:
-        """Codes as (count, width), all within the read clamp."""
-        if codes.size % width or (count is not None and codes.size != count * width) or codes.size == 0:
-            raise Refusal(ErrorCode.BAD_LENGTH, codes.size)
-        worst = int(codes[np.argmax(np.abs(codes))])
-        if abs(worst) > self.spec.read_clamp:
-            raise Refusal(ErrorCode.BAD_CODE, worst)
-        return codes.astype(np.int64).reshape(-1, width)
-
-    def _check_answer(self, command: Command, items: int, bits: int) -> None:
-        if command.answer.header_bytes + (items * bits + 7) // 8 > self.spec.link.payload_bytes:
-            raise Refusal(ErrorCode.ANSWER_TOO_LONG, items)
 
     # Link and memories
 
@@ -207,16 +209,16 @@ class Controller:
         return {}
 
     def _mem_read(self, values: Values) -> Values:
-        self._check_answer(MEM_READ, values["length"], 8)
+        self._check.answer(MEM_READ, values["length"], 8)
         return {"data": self.memories.read(values["memory"], values["offset"], values["length"])}
 
     # Fast path
 
     def _mvm(self, values: Values) -> Values:
-        tile, count = self._check_tile(values), values["count"]
-        self._check_range(values["range"])
-        codes = self._check_codes(values["codes"], self.spec.rows, count)
-        self._check_answer(MVM, count * self.spec.columns, 12)
+        tile, count = self._check.tile(values), values["count"]
+        self._check.tia_range(values["range"])
+        codes = self._check.codes(values["codes"], self.spec.rows, count)
+        self._check.answer(MVM, count * self.spec.columns, 12)
         route = self._route if self._route and self._route[0].tile == tile else []
         raw = self._sequencer.multiply(tile, values["range"], codes, route)
         return {"saturated": self._take_saturated(), "codes": raw}
@@ -227,9 +229,9 @@ class Controller:
             raise Refusal(ErrorCode.BAD_VALUE, 1)
         stages = []
         for row in rows:
-            _within(int(row["tile"]), self.spec.tiles)
-            self._check_range(int(row["range"]))
-            _within(int(row["attenuator"]), len(self.spec.afe.attenuations), ErrorCode.BAD_VALUE)
+            within(int(row["tile"]), self.spec.tiles)
+            self._check.tia_range(int(row["range"]))
+            within(int(row["attenuator"]), len(self.spec.afe.attenuations), ErrorCode.BAD_VALUE)
             tile, tia_range, attenuator = (int(row[key]) for key in ("tile", "range", "attenuator"))
             stages.append(Stage(tile, tia_range, attenuator, bool(row["relu"]), bool(row["bias"])))
         if len({stage.tile for stage in stages}) < len(stages):  # a tile cannot drive itself
@@ -239,8 +241,8 @@ class Controller:
 
     def _infer(self, values: Values) -> Values:
         network = self.memories.network
-        codes = self._check_codes(values["codes"], network.inputs, values["count"])
-        self._check_answer(INFER, len(codes) * network.outputs, 16)
+        codes = self._check.codes(values["codes"], network.inputs, values["count"])
+        self._check.answer(INFER, len(codes) * network.outputs, 16)
         outputs = self._sequencer.infer(network, codes)
         return {"saturated": self._take_saturated(), "outputs": outputs}
 
@@ -254,46 +256,49 @@ class Controller:
     # Cells
 
     def _program(self, values: Values) -> Values:
-        tile, row = self._check_tile(values), _within(values["row"], self.spec.rows)
-        if values["cells"].size != 2 * self.spec.columns:
-            raise Refusal(ErrorCode.BAD_LENGTH, values["cells"].size)
-        target, tolerance = values["cells"].astype(np.int64).reshape(-1, 2).T
-        if tolerance.min() < 0 or (target[tolerance > 0] < 0).any():
-            raise Refusal(ErrorCode.BAD_VALUE, int(min(tolerance.min(), target.min())))
-        return self._row_report(self._engine.program(tile, row, target, tolerance))
+        tile, row = self._check.tile(values), self._check.row(values)
+        return {"cells": cells_of(self._program_row(tile, row, *self._check.cells(values["cells"])))}
 
     def _form(self, values: Values) -> Values:
-        tile, row = self._check_tile(values), _within(values["row"], self.spec.rows)
+        tile, row = self._check.tile(values), self._check.row(values)
         mask = values["mask"]
         if mask.size != self.spec.columns:
             raise Refusal(ErrorCode.BAD_LENGTH, mask.size)
         if not self._armed:
             raise Refusal(ErrorCode.NOT_ARMED)
+        return {"cells": cells_of(self._form_row(tile, row, mask != 0))}
+
+    def _program_row(self, tile: int, row: int, target: Integers, tolerance: Integers) -> RowReport:
+        return self._ended(self._engine.program(tile, row, target, tolerance))
+
+    def _form_row(self, tile: int, row: int, mask: NDArray[np.bool_]) -> RowReport:
+        """Uses up the arm key."""
         self._armed = False
         self._log(EventKind.FORM, tile << 16 | row)
-        return self._row_report(self._engine.form(tile, row, mask != 0))
+        return self._ended(self._engine.form(tile, row, mask))
 
-    def _row_report(self, report: RowReport) -> Values:
+    def _ended(self, report: RowReport) -> RowReport:
         if report.tripped:
             self._trip(registers.TRIP_CAUSE_OVER_CURRENT.mask)
-        cells = np.zeros(self.spec.columns, dtype=PROGRAM.answer.array.dtype if PROGRAM.answer.array else None)
-        cells["status"], cells["pulses"], cells["code"] = report.status, report.pulses, report.code
-        return {"cells": cells}
+        return report
 
     def _read(self, values: Values) -> Values:
-        tile, row, rows, samples = self._check_tile(values), values["row"], values["rows"], values["samples"]
+        tile, row, rows, samples = self._check.tile(values), values["row"], values["rows"], values["samples"]
         if rows < 1 or not 1 <= samples <= 64:
             raise Refusal(ErrorCode.BAD_VALUE, min(rows, samples))
-        _within(row + rows - 1, self.spec.rows)
-        self._check_answer(READ, rows * self.spec.columns, 12)
-        codes = [to_codes(self._engine.verify(tile, index, samples)) for index in range(row, row + rows)]
+        within(row + rows - 1, self.spec.rows)
+        self._check.answer(READ, rows * self.spec.columns, 12)
+        codes = [self._read_row(tile, index, samples) for index in range(row, row + rows)]
         return {"codes": np.concatenate(codes)}
+
+    def _read_row(self, tile: int, row: int, samples: int) -> Integers:
+        return to_codes(self._engine.verify(tile, row, samples))
 
     def _pulse(self, values: Values) -> Values:
         limits, spec = self.spec.limits, self.spec
-        tile, row = self._check_tile(values), _within(values["row"], spec.rows)
-        column = _within(values["column"], spec.columns)
-        polarity = _within(values["polarity"], len(Polarity), ErrorCode.BAD_VALUE)
+        tile, row = self._check.tile(values), self._check.row(values)
+        column = self._check.column(values)
+        polarity = within(values["polarity"], len(Polarity), ErrorCode.BAD_VALUE)
         clamp = spec.rail_code((limits.set_v, limits.reset_v)[polarity])
         if values["rail"] > clamp or values["gate"] > spec.rail_code(limits.gate_v):
             raise Refusal(ErrorCode.BAD_CODE, max(values["rail"], values["gate"]))
@@ -307,26 +312,7 @@ class Controller:
             return {"code": PULSE_TRIPPED}
         return {"code": int(to_codes(self._engine.verify(tile, row))[column])}
 
-    # Upkeep
-
-    def _iv(self, values: Values) -> Values:
-        tile, row = self._check_tile(values), _within(values["row"], self.spec.rows)
-        column, tia_range = _within(values["column"], self.spec.columns), self._check_range(values["range"])
-        codes = self._check_codes(values["codes"], 1).ravel()
-        self._check_answer(IV, codes.size, 16)
-        points, saturated = self._upkeep.iv(tile, row, column, tia_range, codes)
-        return {"saturated": min(saturated, 0xFFFF), "codes": points}
-
-    def _calibrate(self, values: Values) -> Values:
-        report = self._upkeep.calibrate(self._check_tile(values))
-        self._log(EventKind.CALIBRATED, values["tile"])
-        return vars(report)
-
-    def _selftest(self, _: Values) -> Values:
-        layout = SELFTEST.answer.array
-        assert layout is not None
-        findings = self._upkeep.selftest()[: self.spec.link.payload_bytes // layout.dtype.itemsize]
-        return {"findings": np.array(findings, dtype=layout.dtype)}
+    # Events, time and meters
 
     def _service(self, values: Values) -> Values:
         layout = SERVICE.answer.array
@@ -353,10 +339,3 @@ class Controller:
     def _log(self, kind: EventKind, argument: int) -> None:
         self._event_count += 1
         self._events = [*self._events[1 - MAX_EVENTS :], (self._event_count, kind, argument)]
-
-
-def _within(value: int, count: int, code: ErrorCode = ErrorCode.BAD_ADDRESS) -> int:
-    """The value, if it is in 0..count-1."""
-    if not 0 <= value < count:
-        raise Refusal(code, value)
-    return value

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ohmloom.spec.arithmetic import correct, to_codes
-from ohmloom.spec.commands import CellStatus, Polarity
+from ohmloom.spec.commands import PROGRAM, CellStatus, Polarity
 from ohmloom.spec.policy import FORMED_SIEMENS, MAX_BACKOFFS
 from ohmloom_emulator.controller.memories import Memories
 from ohmloom_emulator.fabric import Fabric, Integers
@@ -26,6 +26,16 @@ class RowReport:
     pulses: NDArray[np.uint16]
     code: Integers
     tripped: bool
+
+
+def cells_of(report: RowReport | None) -> NDArray[Any]:
+    """The cells of an answer; None: no cells."""
+    layout = PROGRAM.answer.array
+    assert layout is not None
+    cells = np.zeros(0 if report is None else report.status.size, dtype=layout.dtype)
+    if report is not None:
+        cells["status"], cells["pulses"], cells["code"] = report.status, report.pulses, report.code
+    return cells
 
 
 class WriteVerify:

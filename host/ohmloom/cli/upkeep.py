@@ -97,7 +97,7 @@ def events(
     after: Annotated[int, typer.Option(min=0, help="Only events after this number.")] = 0,
     json: Json = False,
 ) -> None:
-    """List the controller's events: trips, forming, calibration, saturation."""
+    """List the controller's events: trips, forming, saturation."""
     with opened(endpoint) as chip:
         found = [
             {"number": number, "kind": kind.name, "argument": argument} for number, kind, argument in chip.events(after)

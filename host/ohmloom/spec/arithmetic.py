@@ -24,8 +24,12 @@ OUTPUT_MAX = 32767
 
 def correct(raw: NDArray[Any], offset: NDArray[Any], gain: NDArray[Any]) -> Integers:
     """Corrected Q4 codes of raw codes, shape (..., columns); offset and gain have shape (columns,)."""
-    value = (raw.astype(np.int64) << FRACTION_BITS) - offset
-    corrected: Integers = (value * gain + (1 << (GAIN_BITS - 1))) >> GAIN_BITS
+    return correct_sum(raw.astype(np.int64) << FRACTION_BITS, offset, gain)
+
+
+def correct_sum(total: Integers, offset: NDArray[Any], gain: NDArray[Any]) -> Integers:
+    """Corrected Q4 codes of sums of 16 raw codes, shape (..., columns)."""
+    corrected: Integers = ((total - offset) * gain + (1 << (GAIN_BITS - 1))) >> GAIN_BITS
     return corrected
 
 

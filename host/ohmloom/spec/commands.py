@@ -18,6 +18,8 @@ DEFAULT_BAUD = 115_200
 BAUD_MIN = 9_600  # that RATE takes
 PROVISIONAL_BAD_FRAMES = 4  # at a new rate before its first good frame: then the old rate comes back
 MAX_EVENTS = 64  # that SERVICE remembers
+MAX_RETRIES = 8  # of a run's rows
+NO_ROW = 0xFFFF  # in place of a row: none is left
 PULSE_TRIPPED = -32768  # in place of a verify code: the pulse went over the rail's current, and all lines float
 
 
@@ -93,13 +95,38 @@ class Cause(IntEnum):
 class EventKind(IntEnum):
     TRIP = 1
     FORM = 2
-    CALIBRATED = 3
     SATURATED = 4
+
+
+class RunKind(IntEnum):
+    """What a run does to its rows."""
+
+    PROGRAM = 0
+    FORM = 1
+
+
+class RowState(IntEnum):
+    """How far a run is with one row. BEGUN: under way, or cut off by a reset or a trip."""
+
+    EMPTY = 0
+    LOADED = 1
+    BEGUN = 2
+    DONE = 3
+
+
+class BootTarget(IntEnum):
+    """Where new firmware goes: RAM forgets it at the next power-up, FLASH keeps it."""
+
+    RAM = 0
+    FLASH = 1
 
 
 @dataclass(frozen=True)
 class Command:
-    """One row of the table. `by`: who answers on hardware; `emulation` commands are refused by a board."""
+    """One row of the table. `by`: who answers on hardware; `emulation` commands are refused by a board.
+
+    rules: what is checked in which order, and what exactly is done, where the fields alone do not say it.
+    """
 
     code: int
     name: str
@@ -107,6 +134,7 @@ class Command:
     summary: str
     request: Layout
     answer: Layout
+    rules: str = ""
 
 
 # fmt: off
@@ -208,6 +236,9 @@ IV = Command(
     0x30, "IV", "firmware", "reads one cell at a list of row codes within the read clamp",
     Layout((_TILE, _ROW, _COLUMN, ("range", "u8", "TIA range index")), Array("codes", "i12", "row codes")),
     Layout((("saturated", "u16", "samples at a converter's end"),), Array("codes", "i16", "corrected, in 1/16 ADC codes")),
+    "For each code, IV_SAMPLES times: the word line of the row alone is on, its DAC takes the code, and the slot of columns that the cell's "
+    "lies in is converted. The cell's answer is ((sum of its raw codes - offset) * gain + 2**14) >> 15, ended at 16 bits: a sum of 16 counts in "
+    "1/16 codes. saturated counts all samples of the slot's columns and ends at 65535.",
 )
 CALIBRATE = Command(
     0x31, "CALIBRATE", "firmware", "measures offset and gain of every column of a tile on the reference row and stores the correction",
@@ -216,11 +247,94 @@ CALIBRATE = Command(
         ("offset_max", "i16", "largest offset found, 1/16 codes"), ("gain_error_max", "u16", "largest gain error found, 1/32768"),
         ("residual_max", "u16", "largest error left on the reference row, 1/16 codes"), ("failed", "u16", "columns out of bounds"),
     )),
+    "In the order of the TIA ranges; all columns are converted. Sums of CALIBRATION_SAMPLES drives each (a probe): one with no word line on, "
+    "then n at +read_clamp and n at -read_clamp on the reference row (n: `calibration_probes`). offset = floor((sum * 16 + N / 2) / N) of the "
+    "first, N = CALIBRATION_SAMPLES. gain = (R * n * N + swing / 2) / swing, floored, where R is `reference_code` and swing, at least 1, the "
+    "difference of the sums of either sign. A column fails, and keeps offset 0 and gain 1, whose offset is beyond OFFSET_BOUND or whose gain is "
+    "beyond GAIN_BOUND from 1. One more probe of either sign: what is left on the reference row is |swing * gain - R * N| >> 20, the largest "
+    "of the columns that did not fail in this range is reported. (`ohmloom.spec.reference`)",
 )
 SELFTEST = Command(
     0x32, "SELFTEST", "firmware", "tests memories, converters and reference resistors",
     Layout(),
     Layout((), Array("findings", (("kind", "u8"), ("tile", "u8"), ("index", "u16"), ("value", "i32")), "Finding records")),
+    "Tile by tile, in the verify range, sums of SELFTEST_SAMPLES drives, which count in 1/16 codes, of all columns: with no word line on; at "
+    "+read_clamp on the reference row; at code 0 on each row alone, in order. Columns in order: beyond OFFSET_BOUND with no word line is an "
+    "ADC_CHANNEL (that sum), else a reference whose corrected sum is more than REFERENCE_BOUND_PERCENT % from `reference_q4` is a REFERENCE "
+    "(the corrected sum, as for IV). Then rows in order: the largest difference to the sums with no word line, of the first column that has it, "
+    "beyond OFFSET_BOUND either side is a ROW_SHORT. Findings beyond the largest payload are left out. MEMORY comes from hardware alone.",
+)
+RUN_BEGIN = Command(
+    0x33, "RUN_BEGIN", "firmware", "begins a run over rows, whose targets and progress are kept in flash; forgets the run before",
+    Layout((
+        ("run", "u32", "the host's number of this run; 0: none"), ("kind", "u8", "RunKind"),
+        ("key", "u32", "FORM: the arm key, with which each row is armed; PROGRAM: 0"),
+        ("retries", "u8", "times that cells which did not converge are tried again, 0..MAX_RETRIES"),
+    )),
+    Layout(),
+    "Refused: kind, retries (BAD_VALUE with it), the key of a FORM run (BAD_VALUE with it). Number 0 only forgets the run before.",
+)
+RUN_LOAD = Command(
+    0x34, "RUN_LOAD", "firmware", "keeps one row's targets; a row is loaded once in a run",
+    Layout((_TILE, _ROW), Array("cells", "i12", "as for PROGRAM; FORM: cells with a tolerance are formed")),
+    Layout(),
+    "Checked as for PROGRAM, in that order; then BAD_VALUE with 0 when there is no run, or with the row's RowState when it is loaded.",
+)
+RUN_NEXT = Command(
+    0x35, "RUN_NEXT", "firmware", "programs or forms the next row that is not done, in the order of tiles and rows",
+    Layout(),
+    Layout((
+        ("tile", "u8", "of the row"), ("row", "u16", "NO_ROW: all are done"), ("attempts", "u8", "times it was tried"),
+        ("left", "u16", "rows that are not done"),
+    ), Array(_CELLS.name, _CELLS.kind, "per column: as for PROGRAM, pulses of all attempts; none with NO_ROW")),
+    "Without a run all are done. The row is BEGUN in flash before its first pulse, and DONE, with its bad cells, after its last. The cells that "
+    "did not converge are tried again, retries times, alone: as PROGRAM with tolerance 0 for all others, or as FORM with only them masked. An "
+    "answer's status and code are those of the last attempt that a cell took part in, of the first for cells with tolerance 0; pulses end at "
+    "65535. Bad cells are those that end EXHAUSTED or STUCK. A trip ends it at once: the row stays BEGUN, and the answer says how far it came. "
+    "Each attempt of a FORM run is armed anew and logged.",
+)
+RUN_STATUS = Command(
+    0x36, "RUN_STATUS", "firmware", "how far the run is; right after a reset, too",
+    Layout(),
+    Layout((
+        ("run", "u32", "number given at its begin; 0: none"), ("kind", "u8", "RunKind"), ("loaded", "u16", "rows with targets"),
+        ("done", "u16", "rows that are done"), ("begun", "u16", "rows under way when power failed or the latch was set"),
+        ("bad", "u32", "cells of done rows that did not converge"),
+    )),
+    "loaded counts all rows that are not EMPTY.",
+)
+RUN_ROW = Command(
+    0x37, "RUN_ROW", "firmware", "one row of the run: its state and its bad cells",
+    Layout((_TILE, _ROW)),
+    Layout((("state", "u8", "RowState"),), Array("bad", "u8", "per column: 1 = did not converge; of a row that is not done: 0")),
+)
+REFRESH = Command(
+    0x38, "REFRESH", "firmware", "reads one done row of a PROGRAM run and programs its cells that left their tolerance; bad cells are left alone",
+    Layout((_TILE, _ROW, ("samples", "u8", "samples averaged a cell, 1..64"))),
+    Layout((("drifted", "u16", "cells out of tolerance"),), _CELLS),
+    "Refused, in this order: tile, row (BAD_ADDRESS), samples, a FORM run (BAD_VALUE with its kind), a row that is not DONE (BAD_VALUE with its "
+    "RowState). The row is read as READ does; drifted are the cells with a tolerance that are beyond it and not bad. When there are some, they "
+    "are programmed as by PROGRAM, with tolerance 0 for all others, and cells is its answer; when not, all are SKIPPED with the code that was "
+    "read. The journal stays as it is.",
+)
+UPDATE = Command(
+    0x39, "UPDATE", "firmware", "stores a part of a new firmware image beside the one that runs",
+    Layout((("offset", "u32", "byte offset, a multiple of 4"),), Array("data", "u8")),
+    Layout(),
+    "BAD_ADDRESS: an offset that is no multiple of 4 (with it), an end beyond IMAGE_BYTES (with it).",
+)
+BOOT = Command(
+    0x3A, "BOOT", "firmware", "checks the new image and starts it; a bad one is refused, and the old one goes on",
+    Layout((("target", "u8", "BootTarget"), ("bytes", "u32", "of the image"), ("crc", "u32", "CRC-32 of the image"))),
+    Layout(),
+    "All BAD_VALUE, in this order: target; bytes, when less than a header or more than IMAGE_BYTES; the CRC-32 of what was stored, when it is "
+    "not crc; the header's magic; its version, when its bits above 16 are not FIRMWARE_VERSION's; its bytes, when not the image's; its crc. Each "
+    "with the offending value, as found in the image or computed from it. (`ohmloom.spec.core`)",
+)
+FIRMWARE = Command(
+    0x3B, "FIRMWARE", "firmware", "names the firmware that runs",
+    Layout(),
+    Layout((("version", "u32", "0xMMmmpp"), ("boots", "u32", "times that BOOT was taken since power-up"))),
 )
 SERVICE = Command(
     0x40, "SERVICE", "gateware", "answers the events after the given number (trips, forming, saturation)",
@@ -237,7 +351,8 @@ COMMANDS: dict[int, Command] = {
     command.code: command
     for command in (
         HELLO, INFO, READ_REGISTERS, WRITE_REGISTERS, MEM_WRITE, MEM_READ, RATE, MVM, ROUTE, INFER,
-        PROGRAM, READ, PULSE, FORM, IV, CALIBRATE, SELFTEST, SERVICE, ADVANCE,
+        PROGRAM, READ, PULSE, FORM, IV, CALIBRATE, SELFTEST, RUN_BEGIN, RUN_LOAD, RUN_NEXT, RUN_STATUS, RUN_ROW, REFRESH,
+        UPDATE, BOOT, FIRMWARE, SERVICE, ADVANCE,
     )
 }
 
@@ -254,4 +369,4 @@ class Finding(IntEnum):
     MEMORY = 1
     ADC_CHANNEL = 2  # a converter channel does not answer with its tag or sits at an end
     REFERENCE = 3  # reference resistor out of bounds (value: its corrected code)
-    ROW_SHORT = 4
+    ROW_SHORT = 4  # a row that drives its cells at code 0 (value: largest raw code against no row, 1/16 codes)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ohmloom.spec import arithmetic, layout, network, policy
+from ohmloom.spec import arithmetic, layout, network, policy, reference
 from ohmloom.spec import commands as table
 from ohmloom.spec.generate.records import constants, payload_fields, record_fields
 from ohmloom.spec.generate.registers import Register
@@ -29,11 +29,14 @@ ENUMS: dict[str, type[IntEnum] | type[IntFlag]] = {
     "MEMORY": table.Memory,
     "CAUSE": table.Cause,
     "EVENT": table.EventKind,
+    "RUN_KIND": table.RunKind,
+    "ROW_STATE": table.RowState,
+    "BOOT": table.BootTarget,
     "FINDING": table.Finding,
     "STEP_FLAG": network.StepFlag,
 }
 # Prefix of the names of each module's constants.
-MODULES = {table: "", layout: "", arithmetic: "", network: "NETWORK_", policy: "POLICY_"}
+MODULES = {table: "", layout: "", arithmetic: "", reference: "", network: "NETWORK_", policy: "POLICY_"}
 RECORDS: dict[str, np.dtype[Any]] = {
     "NETWORK_HEADER": network.HEADER_DTYPE,
     "STEP": network.STEP_DTYPE,

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 
 from ohmloom.link import frames
-from ohmloom.spec import arithmetic, layout, network, policy
+from ohmloom.spec import arithmetic, layout, network, policy, reference
 from ohmloom.spec import commands as table_of
 from ohmloom.spec.chip import Adc, ChipSpec, Dac, Switch, chip_names, load_chip
 from ohmloom.spec.generate.markdown import NOTE, enumeration, keys, numbers, prose, records, table
@@ -66,6 +66,7 @@ def commands() -> str:
     )
     for command in table_of.COMMANDS.values():
         text += f"## {command.name}\n\nCode `0x{command.code:02X}`, answered by {command.by}: {command.summary}.\n\n"
+        text += f"{command.rules}\n\n" if command.rules else ""
         for title, part in (("Request", command.request), ("Answer", command.answer)):
             fields = payload_fields(part)
             text += f"{title}:\n\n{records(fields)}" if fields else f"{title}: no payload.\n\n"
@@ -80,6 +81,9 @@ def commands() -> str:
         table_of.Memory,
         table_of.Cause,
         table_of.EventKind,
+        table_of.RunKind,
+        table_of.RowState,
+        table_of.BootTarget,
         table_of.Finding,
     ):
         own = kind.__doc__ or ""
@@ -168,4 +172,5 @@ def network_page() -> str:
     text += numbers(network)
     text += f"## Arithmetic and CORRECTION memory\n\n{prose(arithmetic)}"
     text += numbers(arithmetic) + records(record_fields(arithmetic.CORRECTION_DTYPE))
+    text += f"## Reference row\n\n{prose(reference)}" + numbers(reference)
     return text.rstrip("\n") + "\n"
