@@ -13,12 +13,13 @@ from ohmloom.errors import ArgumentError, StateError
 from ohmloom.spec import load_chip, registers
 from ohmloom.spec.effects import ALL_EFFECTS, Effect
 from ohmloom_emulator import state as state_file
+from ohmloom_emulator.afe import Faults
 from ohmloom_emulator.controller.controller import Controller
 from ohmloom_emulator.controller.receiver import Receiver
 from ohmloom_emulator.fabric import Fabric
 from ohmloom_emulator.line import NoisyLine
 
-OPTIONS = ("seed", "state", "ber", "stuck", "ideal", "effects")
+OPTIONS = ("seed", "state", "ber", "stuck", "ideal", "effects", "faults")
 
 
 class Board:
@@ -26,7 +27,8 @@ class Board:
 
     seed: which chip of the kind, and all its noise; state: file that keeps the chip when the board is closed, read if it exists;
     ber: bit error rate of the line in both directions; stuck: share of stuck cells; ideal: only quantisation is left;
-    effects: names of the causes of error that are in force, all if not given.
+    effects: names of the causes of error that are in force, all if not given; faults: what is broken (`ohmloom_emulator.afe.faults`), which a
+    state file does not keep: boards break and are repaired.
     Raises ArgumentError for a value out of range, SpecError for an unknown chip, StateError for a state that does not fit.
     """
 
@@ -40,8 +42,13 @@ class Board:
         stuck: float | None = None,
         ideal: bool | None = None,
         effects: Iterable[str] | None = None,
+        faults: Iterable[str] = (),
     ) -> None:
         spec = load_chip(chip)
+        try:
+            broken = Faults(spec, faults)
+        except ValueError as error:
+            raise ArgumentError(f"faults: {error}") from None
         if not 0.0 <= ber < 0.5:
             raise ArgumentError(f"ber: {ber} is not a bit error rate within 0..0.5")
         if effects is not None:
@@ -77,9 +84,8 @@ class Board:
             "effects": sorted(ALL_EFFECTS) if effects is None else effects,
             **kept,
         }
-        self.fabric = Fabric(
-            spec, seed=chosen["seed"], stuck=chosen["stuck"], effects={Effect(name) for name in chosen["effects"]}
-        )
+        chosen["effects"] = {Effect(name) for name in chosen["effects"]}
+        self.fabric = Fabric(spec, **chosen, faults=broken)
         self._noise_in, self._noise_out = NoisyLine(ber, 2 * self.fabric.seed), NoisyLine(ber, 2 * self.fabric.seed + 1)
         self._attach()
         if arrays is not None:
@@ -143,9 +149,9 @@ class Board:
 
 
 def board_of_url(url: str, kind: type[Board] = Board) -> Board:
-    """The board, of a class, that `emu://CHIP?seed=1&state=FILE&ber=1e-4&stuck=0.1&ideal=1` names; CHIP may be the path of a TOML file.
+    """The board, of a class, that `emu://CHIP?seed=1&state=FILE&ber=1e-4&stuck=0.1&ideal=1&faults=row:0:3` names.
 
-    Raises ArgumentError for an unknown option or a value that cannot be read.
+    CHIP may be the path of a TOML file. Raises ArgumentError for an unknown option or a value that cannot be read.
     """
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -160,7 +166,8 @@ def board_of_url(url: str, kind: type[Board] = Board) -> Board:
             ber=float(options.get("ber", 0.0)),
             stuck=float(options["stuck"]) if "stuck" in options else None,
             ideal=_flag(options["ideal"]) if "ideal" in options else None,
-            effects=[name for name in options["effects"].split(",") if name] if "effects" in options else None,
+            effects=_names(options["effects"]) if "effects" in options else None,
+            faults=_names(options.get("faults", "")),
         )
     except ValueError as error:
         raise (
@@ -179,6 +186,10 @@ def _check(seed: int, stuck: float | None, effects: Iterable[str]) -> None:
     for name in effects:
         if name not in ALL_EFFECTS:
             raise ArgumentError(f"effects: unknown {name!r}; known: {', '.join(sorted(ALL_EFFECTS))}")
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def _flag(text: str) -> bool:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import Cause, Polarity
 from ohmloom.spec.effects import ALL_EFFECTS, Effect
-from ohmloom_emulator.afe import AnalogStage, ColumnReadout, RowDrivers
+from ohmloom_emulator.afe import AnalogStage, ColumnReadout, Faults, RowDrivers
 from ohmloom_emulator.array.tile import CELL_STATE, FIRST_EPOCH_NS, Tile
 from ohmloom_emulator.devices import cells_of
 
@@ -49,7 +49,7 @@ class Fabric:
     """Tiles, converters, clock and meters of one chip.
 
     seed picks the chip: every device's spread and all noise. `stuck` overrides the cell model's share of stuck cells. `effects`
-    are the causes of error that are in force; `ideal` leaves out all of them, so that only quantisation remains.
+    are the causes of error that are in force; `ideal` leaves out all of them, so that only quantisation remains. faults: what is broken.
     """
 
     def __init__(
@@ -60,7 +60,9 @@ class Fabric:
         stuck: float | None = None,
         ideal: bool = False,
         effects: Set[Effect] = ALL_EFFECTS,
+        faults: Faults | None = None,
     ) -> None:
+        self._faults = Faults(spec) if faults is None else faults
         effects = frozenset() if ideal else frozenset(effects)
         self.spec, self.seed, self.stuck, self.effects = spec, seed, stuck, effects
         model, reliability = cells_of(spec)
@@ -117,6 +119,7 @@ class Fabric:
         volts = self._rows.volts(codes, self._row)
         if self._row == self.reference_row:
             siemens = np.full((self._row_count, self.spec.columns), 1.0 / self.spec.afe.reference_ohm)
+            self._faults.siemens(self._tile, siemens)
             self._current, self._variance, fed = (
                 volts @ siemens,
                 np.zeros((len(codes), self.spec.columns)),
@@ -125,6 +128,7 @@ class Fabric:
             self._strains: list[tuple[Tile, int, Integers]] = []
         else:
             tile.update(self.now_ns)
+            self._faults.volts(self._tile, self._row, volts)
             self._current, self._variance = tile.currents(volts, self._row)
             fed = tile.row_conductance(self._row, self._row_count)
             self._strains = _strains(tile, self._row, volts)
@@ -157,6 +161,7 @@ class Fabric:
             if following.bias:
                 bias_row = self.spec.rows - 1
                 volts[:, bias_row] = self._rows.volts(bias_codes, bias_row)[:, 0]
+            self._faults.volts(following.tile, 0, volts)
             tile = self.tiles[following.tile]
             tile.update(self.now_ns)
             self._current, self._variance = tile.currents(volts, 0)
@@ -173,6 +178,7 @@ class Fabric:
         raw, saturated = self._columns[self._tile].sample(
             self._current[:, columns], self._variance[:, columns], self._range, columns, self._row, keys
         )
+        self._faults.raw(self._tile, columns, raw, saturated)
         counts[columns] += drives
         duration_ns = self._slots(columns) * self.spec.column_adc.conversion_ns
         self._spend_time(Cause.ADC, drives * duration_ns)
@@ -206,7 +212,7 @@ class Fabric:
             volts = rails[batch] * dac.lsb_v
             starts_ns = self.now_ns + duration_ns * np.arange(1, len(volts) + 1)
             before = cells.save(row)
-            total_a = cells.pulse(row, groups[batch], polarity, volts, gate * dac.lsb_v, width_ns, starts_ns)
+            total_a = self._write(tile, row, groups[batch], polarity, volts, gate * dac.lsb_v, width_ns, starts_ns)
             over = np.flatnonzero(total_a > self.spec.limits.over_current_a)
             if over.size and (over[0] + 1 < len(volts) or width_ns > self.spec.trip_width_ns):
                 # The trip cuts the pulse, and what would come after it never happens.
@@ -225,6 +231,15 @@ class Fabric:
                 return done - 1
         return done
 
+    def _write(
+        self, tile: int, row: int, groups: NDArray[np.bool_], polarity: Polarity, volts: NDArray[np.float64], gate_v: float,
+        width_ns: int, starts_ns: Integers,
+    ) -> NDArray[np.float64]:  # fmt: skip
+        """`Tile.pulse`, on a row whose driver may work against a short: then no cell sees its voltage."""
+        shorted = self._faults.fights(tile, row, polarity)
+        total_a = self.tiles[tile].pulse(row, groups, polarity, volts * (not shorted), gate_v, width_ns, starts_ns)
+        return total_a + 2 * shorted * self.spec.limits.over_current_a
+
     def pulse_current_a(
         self, tile: int, row: int, groups: NDArray[np.bool_], polarity: Polarity, rails: NDArray[Any], gate: int
     ) -> float:
@@ -232,7 +247,7 @@ class Fabric:
         cells, lsb_v = self.tiles[tile], self.spec.rail_dac.lsb_v
         cells.update(self.now_ns)
         before = cells.save(row)
-        total_a = cells.pulse(row, groups, polarity, rails * lsb_v, gate * lsb_v, 1, np.array([self.now_ns]))
+        total_a = self._write(tile, row, groups, polarity, rails * lsb_v, gate * lsb_v, 1, np.array([self.now_ns]))
         cells.undo(before)
         return float(total_a[0])
 

@@ -76,23 +76,21 @@ class Asked:
         return command.answer.unpack(payload)
 
     def refusal(self, command: Command | int, payload: bytes | None = None, /, **values: Any) -> ErrorCode:
-        """The error code; the fabric and the memories must be as before."""
+        """The error code, `error` all of the answer; the fabric and what the controller keeps must be as before."""
         before = self.everything()
         if payload is None:
             assert isinstance(command, Command)
             payload = command.request.pack(**values)
         frame_type, answer = self.raw(command, payload)
         assert frame_type == TYPE_ERROR, "not refused"
-        error = ERROR_LAYOUT.unpack(answer)
+        self.error = error = ERROR_LAYOUT.unpack(answer)
         assert error["command"] == (command if isinstance(command, int) else command.code)
         assert_same(before, self.everything())
         return ErrorCode(error["code"])
 
     def everything(self) -> dict[str, Any]:
         """All that lasts."""
-        return {
-            key: np.array(value) for key, value in {**self.fabric.state(), **self.controller.arrays()}.items()
-        }
+        return {key: np.array(value) for key, value in {**self.fabric.state(), **self.controller.arrays()}.items()}
 
 
 def assert_same(first: dict[str, Any], second: dict[str, Any]) -> None:

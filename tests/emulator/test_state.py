@@ -303,7 +303,7 @@ def test_options_of_the_url(tmp_path):
 @pytest.mark.parametrize(("query", "names"), [
     ("sed=1", "sed"), ("seed=x", "seed|invalid literal"), ("seed=-1", "seed"), ("seed=1.5", "1.5"), ("seed=9223372036854775808", "seed"),
     ("ber=0.5", "ber"), ("ber=-1", "ber"), ("ber=nan", "ber"), ("ber=many", "many"), ("stuck=1.5", "stuck"), ("stuck=nan", "stuck"),
-    ("ideal=maybe", "ideal"), ("effects=gravity", "gravity"), ("ideal=1&effects=adc", "ideal"),
+    ("ideal=maybe", "ideal"), ("faults=adc:2:0", "faults: 'adc:2:0'"), ("effects=gravity", "gravity"), ("ideal=1&effects=adc", "ideal"),
 ])  # fmt: skip
 def test_bad_options_are_named(query, names):
     with pytest.raises(ArgumentError, match=names):
@@ -319,6 +319,15 @@ def test_bad_options_of_connect_are_named(options):
 def test_effects_may_be_a_list_of_names():
     with ohmloom.connect(f"emu://{CHIP}", effects=["adc", "tia"]) as chip:
         assert chip._session._wire._port.board.fabric.effects == {"adc", "tia"}
+
+
+def test_faults_are_of_the_opened_board_and_not_of_the_file(file):
+    with ohmloom.connect(f"emu://{CHIP}?faults=adc:0:1,reference:1:2", state=file) as chip:
+        assert [finding[1:3] for finding in chip.selftest()] == [(0, 1), (1, 2)]
+    with ohmloom.connect(f"emu://{CHIP}", state=file, faults=["row:1:7"]) as chip:
+        assert [finding[1:3] for finding in chip.selftest()] == [(1, 7)]
+    with ohmloom.connect(f"emu://{CHIP}", state=file) as chip:
+        assert chip.selftest() == []
 
 
 def test_unknown_chips_are_named():

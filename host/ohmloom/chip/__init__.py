@@ -28,8 +28,8 @@ SPEC_SCHEMES = ("emu", "rtl")
 def connect(url: str, *, spec: ChipSpec | str | Path | None = None, baud: int | None = None, **options: Any) -> Chip:
     """Opens an endpoint: `emu://CHIP`, `/dev/ttyUSB1`, `socket://host:port` or any other pyserial URL.
 
-    options (seed, state, ber, stuck, ideal, effects) belong to emulated endpoints and may stand in the URL's query as well. spec: the chip's spec
-    where it has another name than a bundled one. baud: line rate to change to; the controller's highest if not given.
+    options (seed, state, ber, stuck, ideal, effects, faults) belong to emulated endpoints and may stand in the URL's query as well. spec: the
+    chip's spec where it has another name than a bundled one. baud: line rate to change to; the controller's highest if not given.
     Raises LinkError when nothing or something else answers, ArgumentError for options that the endpoint does not take.
     """
     url = _with_options(url, options)
