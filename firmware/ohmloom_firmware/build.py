@@ -37,33 +37,21 @@ def build_firmware(spec: ChipSpec, output: Path) -> Image:
     The same chip, sources and compiler give the same bytes in any folder. Raises ohmloom.Error when there is no compiler, when it
     fails, and when code, variables or stack do not fit.
     """
-    sources = _sources()
+    rom = build_rom(spec, output)
+    _link(spec, "firmware", ("src",), output)
     folder = output / "build"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "chip.h").write_text(chip_header.text(spec), "utf-8")
-    compiler = find_compiler()
-    for name, parts, includes in (
-        ("firmware", ("src",), ("src",)),
-        ("rom", ("rom",), ("src",)),
-    ):
-        files = sorted(path for part in parts for path in (sources / part).iterdir() if path.suffix in (".c", ".S"))
-        folders = [sources / "include", *(sources / include for include in includes)]
-        compiler.link(files, folders, sources / f"{name}.ld", folder, f"{name}.elf")
-
     elf = Elf((folder / "firmware.elf").read_bytes())
     _complete_header(elf)
     binary = elf.loaded(core.RAM_BASE)
-    rom = Elf((folder / "rom.elf").read_bytes())
-    rom_binary = rom.loaded(core.ROM_BASE)
     at = elf.symbols
     report: dict[str, int | str] = {
         "chip": spec.name,
-        "compiler": compiler.version,
+        "compiler": find_compiler().version,
         "text_bytes": at["image_data"] - at["image_base"],
         "data_bytes": at["image_end"] - at["image_data"] + at["bss_end"] - at["bss_start"],
         "stack_bytes": stack_bytes(elf),
         "image_bytes": len(binary),
-        "rom_bytes": len(rom_binary),
+        "rom_bytes": 4 * len(rom),
     }
     if int(report["stack_bytes"]) > core.STACK_BYTES:
         raise Error(
@@ -71,9 +59,26 @@ def build_firmware(spec: ChipSpec, output: Path) -> Image:
         )
     (output / "firmware.elf").write_bytes(elf.content)
     (output / "firmware.bin").write_bytes(binary)
-    (output / "rom.bin").write_bytes(rom_binary)
     (output / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-    return Image(bytes(elf.content), binary, tuple(np.frombuffer(rom_binary, "<u4").tolist()), report)
+    return Image(bytes(elf.content), binary, rom, report)
+
+
+def build_rom(spec: ChipSpec, output: Path) -> tuple[int, ...]:
+    """Build the boot ROM for a chip: rom.bin in the folder `output`; returns its words. Raises as `build_firmware` does."""
+    _link(spec, "rom", ("rom",), output)
+    binary = Elf((output / "build" / "rom.elf").read_bytes()).loaded(core.ROM_BASE)
+    (output / "rom.bin").write_bytes(binary)
+    return tuple(np.frombuffer(binary, "<u4").tolist())
+
+
+def _link(spec: ChipSpec, name: str, parts: tuple[str, ...], output: Path) -> None:
+    """NAME.elf in the folder `build` of `output`, of all that lies in `parts`."""
+    folder = output / "build"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "chip.h").write_text(chip_header.text(spec), "utf-8")
+    files = sorted(path for part in parts for path in (sources() / part).iterdir() if path.suffix in (".c", ".S"))
+    includes = [sources() / "include", sources() / "src"]
+    find_compiler().link(files, includes, sources() / f"{name}.ld", folder, f"{name}.elf")
 
 
 def build_chip_firmware(chip: str | Path, output: Path) -> dict[str, int | str]:
@@ -81,7 +86,7 @@ def build_chip_firmware(chip: str | Path, output: Path) -> dict[str, int | str]:
     return build_firmware(load_chip(chip), output).report
 
 
-def _sources() -> Path:
+def sources() -> Path:
     """The folder with src, rom, include and the linker scripts: in a checkout beside the package, in a wheel within it."""
     package = Path(__file__).resolve().parent
     return package / "sources" if (package / "sources").is_dir() else package.parent

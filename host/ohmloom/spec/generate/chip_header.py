@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ohmloom.errors import SpecError
 from ohmloom.spec import core, reference
 from ohmloom.spec.chip import ChipSpec
 from ohmloom.spec.commands import RUN_LOAD, Memory
@@ -21,14 +22,16 @@ def text(spec: ChipSpec) -> str:
 def numbers(spec: ChipSpec) -> dict[str, str]:
     """Each constant's C text by its name."""
     store = MemoryMap(spec)
-    references = [reference.reference_code(spec, tia_range) for tia_range in range(len(spec.afe.tia_ohm))]
-    probes = [reference.calibration_probes(spec, tia_range) for tia_range in range(len(references))]
+    ranges = range(len(spec.afe.tia_ohm))
+    swings = [reference.reference_code(spec, tia_range) * core.CALIBRATION_SAMPLES for tia_range in ranges]
+    probes = [reference.calibration_probes(spec, tia_range) for tia_range in ranges]
+    wanted = reference.reference_q4(spec, spec.verify_range)
     plain = {
         "TILES": spec.tiles,
         "ROWS": spec.rows,
         "COLUMNS": spec.columns,
         "COLUMN_ADCS": spec.afe.column_adcs,
-        "RANGES": len(references),
+        "RANGES": len(ranges),
         "READ_CLAMP": spec.read_clamp,
         "VERIFY_RANGE": spec.verify_range,
         "PAYLOAD_BYTES": spec.link.payload_bytes,
@@ -39,35 +42,43 @@ def numbers(spec: ChipSpec) -> dict[str, str]:
         **{f"{memory.name}_BYTES": store.sizes[memory] for memory in Memory},
         "OFFSET_BOUND": reference.OFFSET_BOUND,
         "GAIN_BOUND": reference.GAIN_BOUND,
+        "REFERENCE_Q4": wanted,
+        "REFERENCE_BOUND": reference.REFERENCE_BOUND_PERCENT * wanted // 100,
         **journal(spec),
     }
     return {name: str(value) for name, value in plain.items()} | {
-        "REFERENCE_CODES": _list(references),
+        "DIGEST": f"UINT32_C(0x{spec.digest:08X})",
         "CALIBRATION_PROBES": _list(probes),
+        "CALIBRATION_SWINGS": _list([count * swing for count, swing in zip(probes, swings, strict=True)], "ull"),
+        "RESIDUAL_SWINGS": _list(swings, "ull"),
     }
 
 
-def _list(values: list[int]) -> str:
-    return "{" + ", ".join(map(str, values)) + "}"
+def _list(values: list[int], suffix: str = "") -> str:
+    return "{" + ", ".join(f"{value}{suffix}" for value in values) + "}"
 
 
 def journal(spec: ChipSpec) -> dict[str, int]:
     """Sizes of the journal's records: see firmware/src/journal.c."""
-    payload = RUN_LOAD.request.header_bytes + spec.columns * 3
-    result = 4 + -(-spec.columns // 8) + -(-spec.columns // 8) % 2
-    record = 1 << (payload + JOURNAL_MARK_BYTES + JOURNAL_RESULTS * result - 1).bit_length()
+    targets = RUN_LOAD.request.header_bytes + 3 * spec.columns
+    bad = -(-spec.columns // 8)
+    result = 2 * bad
+    record = 1 << (targets + MARK_BYTES + LEAST_RESULTS * result - 1).bit_length()
     in_sector = core.FLASH_SECTOR_BYTES // record
-    sectors = (
-        -(-spec.tiles * spec.rows // in_sector) + 1
-    )  # and one, since a record that a power cut spoilt is passed over
+    if not in_sector:
+        raise SpecError(
+            f"{spec.name}: {spec.columns} columns; a row's record in the journal, {record} bytes, is beyond a sector"
+        )
+    # One more sector than rows need, since a record that a power cut spoilt is passed over.
+    sectors = -(-spec.tiles * spec.rows // in_sector) + 1
     return {
-        "TARGET_BYTES": payload,
-        "RESULT_BYTES": result,
+        "TARGET_BYTES": targets,
+        "BAD_BYTES": bad,
         "RECORD_BYTES": record,
-        "RECORD_RESULTS": (record - payload - JOURNAL_MARK_BYTES) // result,
+        "RECORD_RESULTS": (record - targets - MARK_BYTES) // result,
         "JOURNAL_RECORDS": sectors * in_sector,
     }
 
 
-JOURNAL_MARK_BYTES = 2  # loaded, begun
-JOURNAL_RESULTS = 4  # at least, in each record
+MARK_BYTES = 2  # of a record: loaded, begun
+LEAST_RESULTS = 3  # that it holds

@@ -1,0 +1,26 @@
+/* The board's serial NOR flash. Erasing and programming go on after these return; whatever comes next waits for them. Nothing of
+ * the firmware runs from it. */
+#ifndef FLASH_H
+#define FLASH_H
+
+#include <stdint.h>
+
+/* Bytes from `at` on are then read one by one, until `flash_read_end`. */
+void flash_read_begin(uint32_t at);
+uint8_t flash_read_next(void);
+void flash_read_end(void);
+
+void flash_read(uint32_t at, uint8_t *to, uint32_t bytes);
+
+/* Bytes from `at` on are then programmed: their zeros become zeros of what is there. */
+void flash_program_begin(uint32_t at);
+void flash_program_next(uint32_t byte);
+void flash_program_end(void);
+
+/* The sector that `at` lies in becomes 0xFF. */
+void flash_erase(uint32_t at);
+
+/* Whether it still erases or programs. */
+int flash_busy(void);
+
+#endif

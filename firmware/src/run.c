@@ -1,0 +1,359 @@
+/* Runs over rows. What a row needs of flash is read while the row before is written, and flash is written while the engine works. */
+#include "run.h"
+
+#include "cells.h"
+#include "checks.h"
+#include "chip.h"
+#include "codes.h"
+#include "hw.h"
+#include "journal.h"
+#include "ohmloom.h"
+#include "targets.h"
+#include "trip.h"
+
+#define CELL_CODES (2 * CHIP_COLUMNS)
+
+/* The first row that is loaded and not done. */
+static uint32_t next_row;
+
+void run_start(void) {
+    targets_forget();
+    next_row = journal_open(0);
+    targets_expect(next_row);
+}
+
+void run_idle(void) {
+    targets_fetch();
+}
+
+uint32_t run_begin(const struct request *request) {
+    const uint32_t kind = read8(request->payload + OHMLOOM_RUN_BEGIN_REQUEST_KIND_OFFSET);
+    const uint32_t key = word_at(request->payload + OHMLOOM_RUN_BEGIN_REQUEST_KEY_OFFSET);
+    const uint32_t retries = read8(request->payload + OHMLOOM_RUN_BEGIN_REQUEST_RETRIES_OFFSET);
+    if (!check_below(kind, OHMLOOM_RUN_KIND_FORM + 1, OHMLOOM_ERROR_BAD_VALUE) ||
+        !check_below(retries, OHMLOOM_MAX_RETRIES + 1, OHMLOOM_ERROR_BAD_VALUE)) {
+        return REFUSED;
+    }
+    if (kind == OHMLOOM_RUN_KIND_FORM && key != OHMLOOM_REGISTER_ARM_KEY) {
+        return refuse(OHMLOOM_ERROR_BAD_VALUE, key);
+    }
+    const struct run run = {
+        .number = word_at(request->payload + OHMLOOM_RUN_BEGIN_REQUEST_RUN_OFFSET),
+        .key = key,
+        .kind = (uint8_t)kind,
+        .retries = (uint8_t)retries,
+    };
+    journal_begin(&run);
+    run_start();
+    return 0;
+}
+
+/* A row's place among those of all tiles, from the two fields that such payloads begin with; JOURNAL_ROWS: refused. */
+static uint32_t checked_row(const struct request *request) {
+    const uint32_t tile = read8(request->payload + OHMLOOM_RUN_ROW_REQUEST_TILE_OFFSET);
+    const uint32_t row = half_at(request->payload + OHMLOOM_RUN_ROW_REQUEST_ROW_OFFSET);
+    return check_tile(tile) && check_row(row) ? tile * CHIP_ROWS + row : JOURNAL_ROWS;
+}
+
+static int check_cells(uint32_t cells, uint32_t bytes) {
+    if (codes_count(bytes) != CELL_CODES) {
+        refuse(OHMLOOM_ERROR_BAD_LENGTH, codes_count(bytes));
+        return 0;
+    }
+    int32_t least = 0;
+    int bad = 0;
+    for (uint32_t index = 0; index < CELL_CODES; index += 2) {
+        const int32_t target = code_at(cells, index), tolerance = code_at(cells, index + 1);
+        bad |= tolerance < 0 || (tolerance > 0 && target < 0);
+        least = target < least ? target : least;
+        least = tolerance < least ? tolerance : least;
+    }
+    if (bad) {
+        refuse(OHMLOOM_ERROR_BAD_VALUE, least);
+    }
+    return !bad;
+}
+
+uint32_t run_load(const struct request *request) {
+    const uint32_t cells = request->payload + OHMLOOM_RUN_LOAD_REQUEST_CELLS_OFFSET;
+    const uint32_t row = checked_row(request);
+    if (row == JOURNAL_ROWS || !check_cells(cells, request->length - OHMLOOM_RUN_LOAD_REQUEST_CELLS_OFFSET)) {
+        return REFUSED;
+    }
+    const uint32_t state = journal_state(row);
+    if (!journal_run()->number || state != OHMLOOM_ROW_STATE_EMPTY || !journal_load(row, request->payload)) {
+        return refuse(OHMLOOM_ERROR_BAD_VALUE, state);
+    }
+    if (row < next_row) {
+        next_row = row;
+        targets_expect(row);
+    }
+    return 0;
+}
+
+/* One attempt at a row. */
+
+static void put_targets(uint32_t payload, const uint8_t *targets) {
+    const uint32_t *words = (const uint32_t *)(const void *)targets;
+    for (uint32_t at = 0; at < CHIP_TARGET_BYTES; at += 4) {
+        write32(payload + at, *words++);
+    }
+}
+
+static void wait_for_call(void) {
+    while (call_under_way()) {
+        targets_fetch();
+    }
+}
+
+/* Why the command processor has refused a call. */
+static uint32_t refuse_too(const struct request *request) {
+    return refuse(read8(request->answer + OHMLOOM_ERROR_PAYLOAD_CODE_OFFSET),
+                  (int32_t)word_at(request->answer + OHMLOOM_ERROR_PAYLOAD_DETAIL_OFFSET));
+}
+
+static int arm(const struct request *request) {
+    put_half(request->payload + OHMLOOM_WRITE_REGISTERS_REQUEST_ADDRESS_OFFSET, OHMLOOM_REGISTER_ARM / 4);
+    put_word(request->payload + OHMLOOM_WRITE_REGISTERS_REQUEST_VALUES_OFFSET, journal_run()->key);
+    call_begin(OHMLOOM_COMMAND_WRITE_REGISTERS, OHMLOOM_WRITE_REGISTERS_REQUEST_VALUES_OFFSET + 4);
+    wait_for_call();
+    return call_done(OHMLOOM_COMMAND_WRITE_REGISTERS);
+}
+
+static void put_mask(uint32_t payload, const uint8_t *targets) {
+    write32(payload, *(const uint32_t *)(const void *)targets);
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
+        write8(payload + OHMLOOM_FORM_REQUEST_MASK_OFFSET + column, (uint8_t)targets_wanted(targets, column));
+    }
+}
+
+/* Starts the engine. Answers the command that `call_done` is to be asked for; 0 when it was refused. */
+static uint32_t attempt_begin(const struct request *request, const uint8_t *targets) {
+    if (journal_run()->kind == OHMLOOM_RUN_KIND_PROGRAM) {
+        put_targets(request->payload, targets);
+        call_begin(OHMLOOM_COMMAND_PROGRAM, CHIP_TARGET_BYTES);
+        return OHMLOOM_COMMAND_PROGRAM;
+    }
+    if (!arm(request)) {
+        return 0;
+    }
+    put_mask(request->payload, targets);
+    call_begin(OHMLOOM_COMMAND_FORM, OHMLOOM_FORM_REQUEST_MASK_OFFSET + CHIP_COLUMNS);
+    return OHMLOOM_COMMAND_FORM;
+}
+
+/* Reports of rows with cells that are tried again. */
+
+static struct cell {
+    uint16_t pulses, code;
+    uint8_t status, trying;
+} cells[CHIP_COLUMNS];
+
+/* The first report: all cells take part. */
+static void take_report(uint32_t report) {
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, report += CELL_BYTES) {
+        cells[column].status = read8(report + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET);
+        cells[column].pulses = (uint16_t)half_at(report + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET);
+        cells[column].code = (uint16_t)half_at(report + OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET);
+    }
+}
+
+/* A later one: of the cells that were tried. */
+static void add_report(uint32_t report) {
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, report += CELL_BYTES) {
+        if (cells[column].trying) {
+            const uint32_t pulses = cells[column].pulses + half_at(report + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET);
+            cells[column].pulses = (uint16_t)(pulses > UINT16_MAX ? UINT16_MAX : pulses);
+            cells[column].status = read8(report + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET);
+            cells[column].code = (uint16_t)half_at(report + OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET);
+        }
+    }
+}
+
+static void put_report(uint32_t report) {
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, report += CELL_BYTES) {
+        write8(report + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET, cells[column].status);
+        put_half(report + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET, cells[column].pulses);
+        put_half(report + OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET, cells[column].code);
+    }
+}
+
+/* The cells that failed are to be written, all others left alone. */
+static void choose_failed(uint8_t *targets) {
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
+        cells[column].trying = (uint8_t)cell_failed(cells[column].status);
+        if (!cells[column].trying) {
+            targets_leave(targets, column);
+        }
+    }
+}
+
+/* RUN_NEXT. */
+
+static uint32_t put_head(uint32_t answer, uint32_t tile, uint32_t row, uint32_t attempts) {
+    const struct progress *progress = journal_progress();
+    write8(answer + OHMLOOM_RUN_NEXT_ANSWER_TILE_OFFSET, (uint8_t)tile);
+    put_half(answer + OHMLOOM_RUN_NEXT_ANSWER_ROW_OFFSET, row);
+    write8(answer + OHMLOOM_RUN_NEXT_ANSWER_ATTEMPTS_OFFSET, (uint8_t)attempts);
+    put_half(answer + OHMLOOM_RUN_NEXT_ANSWER_LEFT_OFFSET, progress->loaded - progress->done);
+    return OHMLOOM_RUN_NEXT_ANSWER_CELLS_OFFSET;
+}
+
+/* Attempts after the first, until all cells have converged, retries are used up, or the latch is set. Answers how many there were,
+ * or REFUSED; *found: as `cells_found`. */
+static uint32_t try_again(const struct request *request, uint8_t *targets, uint32_t *found) {
+    uint32_t attempts = 0;
+    take_report(request->answer);
+    while (*found == CELLS_FAILED && attempts < journal_run()->retries) {
+        choose_failed(targets);
+        const uint32_t type = attempt_begin(request, targets);
+        wait_for_call();
+        if (!type || !call_done(type)) {
+            return REFUSED;
+        }
+        add_report(request->answer);
+        *found = cells_found(request->answer);
+        attempts++;
+    }
+    put_report(request->answer);
+    return attempts;
+}
+
+static void note_done(uint32_t row, uint32_t found) {
+    uint8_t bad[CHIP_BAD_BYTES] = {0};
+    for (uint32_t column = 0; found && column < CHIP_COLUMNS; column++) {
+        if (cell_failed(cells[column].status)) {
+            bad[column >> 3] = (uint8_t)(bad[column >> 3] | 1u << (column & 7));
+        }
+    }
+    journal_done(row, bad);
+}
+
+uint32_t run_next(const struct request *request) {
+    const uint32_t row = next_row;
+    if (row == JOURNAL_ROWS) {
+        return put_head(request->answer, 0, OHMLOOM_NO_ROW, 0);
+    }
+    uint8_t *targets = targets_take(row);
+    const uint32_t tile = targets[OHMLOOM_RUN_LOAD_REQUEST_TILE_OFFSET];
+    journal_begun(row);
+    const uint32_t type = attempt_begin(request, targets);
+    const uint32_t after = journal_open(row + 1);
+    targets_expect(after);
+    wait_for_call();
+    if (!type || !call_done(type)) {
+        return refuse_too(request);
+    }
+    uint32_t found = cells_found(request->answer), attempts = 1;
+    if (found & CELLS_FAILED) {
+        const uint32_t more = try_again(request, targets, &found);
+        if (more == REFUSED) {
+            return refuse_too(request);
+        }
+        attempts += more;
+    }
+    if (!(found & CELLS_TRIPPED)) {
+        note_done(row, found);
+        next_row = after;
+    }
+    cells_move(request->answer, OHMLOOM_RUN_NEXT_ANSWER_CELLS_OFFSET);
+    return put_head(request->answer, tile, row - tile * CHIP_ROWS, attempts) + CELLS_BYTES;
+}
+
+uint32_t run_status(const struct request *request) {
+    const uint32_t answer = request->answer;
+    const struct progress *progress = journal_progress();
+    put_word(answer + OHMLOOM_RUN_STATUS_ANSWER_RUN_OFFSET, journal_run()->number);
+    write8(answer + OHMLOOM_RUN_STATUS_ANSWER_KIND_OFFSET, journal_run()->kind);
+    put_half(answer + OHMLOOM_RUN_STATUS_ANSWER_LOADED_OFFSET, progress->loaded);
+    put_half(answer + OHMLOOM_RUN_STATUS_ANSWER_DONE_OFFSET, progress->done);
+    put_half(answer + OHMLOOM_RUN_STATUS_ANSWER_BEGUN_OFFSET, progress->begun);
+    put_word(answer + OHMLOOM_RUN_STATUS_ANSWER_BAD_OFFSET, progress->bad);
+    return OHMLOOM_RUN_STATUS_ANSWER_BYTES;
+}
+
+static uint32_t bit_of(const uint8_t *bad, uint32_t column) {
+    return bad[column >> 3] >> (column & 7) & 1;
+}
+
+uint32_t run_row(const struct request *request) {
+    const uint32_t row = checked_row(request);
+    if (row == JOURNAL_ROWS) {
+        return REFUSED;
+    }
+    uint8_t bad[CHIP_BAD_BYTES] = {0};
+    const uint32_t state = journal_state(row);
+    if (state == OHMLOOM_ROW_STATE_DONE) {
+        journal_bad(row, bad);
+    }
+    write8(request->answer + OHMLOOM_RUN_ROW_ANSWER_STATE_OFFSET, (uint8_t)state);
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
+        write8(request->answer + OHMLOOM_RUN_ROW_ANSWER_BAD_OFFSET + column, (uint8_t)bit_of(bad, column));
+    }
+    return OHMLOOM_RUN_ROW_ANSWER_BAD_OFFSET + CHIP_COLUMNS;
+}
+
+/* REFRESH. */
+
+/* Leaves the cells alone that are within their tolerance, or bad. Answers how many are not. */
+static uint32_t choose_drifted(uint8_t *targets, uint32_t codes, const uint8_t *bad) {
+    uint32_t drifted = 0;
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
+        const int32_t tolerance = targets_tolerance(targets, column);
+        const int32_t error = code_at(codes, column) - targets_target(targets, column);
+        if (tolerance > 0 && (error > tolerance || -error > tolerance) && !bit_of(bad, column)) {
+            drifted++;
+        } else {
+            targets_leave(targets, column);
+        }
+    }
+    return drifted;
+}
+
+uint32_t run_refresh(const struct request *request) {
+    const uint32_t row = checked_row(request);
+    const uint32_t samples = read8(request->payload + OHMLOOM_REFRESH_REQUEST_SAMPLES_OFFSET);
+    if (row == JOURNAL_ROWS) {
+        return REFUSED;
+    }
+    if (samples < 1 || samples > 64) {
+        return refuse(OHMLOOM_ERROR_BAD_VALUE, samples);
+    }
+    const uint32_t state = journal_state(row);
+    if (journal_run()->kind == OHMLOOM_RUN_KIND_FORM) {
+        return refuse(OHMLOOM_ERROR_BAD_VALUE, OHMLOOM_RUN_KIND_FORM);
+    }
+    if (state != OHMLOOM_ROW_STATE_DONE) {
+        return refuse(OHMLOOM_ERROR_BAD_VALUE, state);
+    }
+    put_half(request->payload + OHMLOOM_READ_REQUEST_ROWS_OFFSET, 1);
+    write8(request->payload + OHMLOOM_READ_REQUEST_SAMPLES_OFFSET, (uint8_t)samples);
+    call_begin(OHMLOOM_COMMAND_READ, OHMLOOM_READ_REQUEST_BYTES);
+    uint8_t *targets = targets_take(row);
+    uint8_t bad[CHIP_BAD_BYTES];
+    journal_bad(row, bad);
+    targets_expect(next_row);
+    wait_for_call();
+    if (!call_done(OHMLOOM_COMMAND_READ)) {
+        return refuse_too(request);
+    }
+    const uint32_t drifted = choose_drifted(targets, request->answer, bad);
+    if (drifted) {
+        put_targets(request->payload, targets);
+        call_begin(OHMLOOM_COMMAND_PROGRAM, CHIP_TARGET_BYTES);
+        wait_for_call();
+        if (!call_done(OHMLOOM_COMMAND_PROGRAM)) {
+            return refuse_too(request);
+        }
+    } else {
+        for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
+            cells[column].code = (uint16_t)code_at(request->answer, column);
+            cells[column].pulses = 0;
+            cells[column].status = OHMLOOM_CELL_SKIPPED;
+        }
+        put_report(request->answer);
+    }
+    cells_move(request->answer, OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET);
+    put_half(request->answer + OHMLOOM_REFRESH_ANSWER_DRIFTED_OFFSET, drifted);
+    return OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET + CELLS_BYTES;
+}

@@ -1,0 +1,88 @@
+#include "targets.h"
+
+#include "flash.h"
+#include "journal.h"
+#include "ohmloom.h"
+
+#define CELLS OHMLOOM_RUN_LOAD_REQUEST_CELLS_OFFSET
+#define SOME 8u /* bytes, a fraction of the time that a request may wait */
+
+struct targets {
+    uint32_t row, have; /* bytes that have been read */
+    uint32_t words[(CHIP_TARGET_BYTES + 3) / 4];
+};
+
+static struct targets both[2];
+static struct targets *taken = &both[0], *expected = &both[1];
+
+static void empty(struct targets *targets, uint32_t row) {
+    targets->row = row;
+    targets->have = 0;
+    targets->words[(CHIP_TARGET_BYTES - 1) / 4] = 0;
+}
+
+void targets_forget(void) {
+    empty(taken, TARGETS_NO_ROW);
+    empty(expected, TARGETS_NO_ROW);
+}
+
+static void fetch(uint32_t most) {
+    uint8_t *bytes = (uint8_t *)expected->words;
+    uint32_t left = CHIP_TARGET_BYTES - expected->have;
+    if (left > most) {
+        left = most;
+    }
+    flash_read(journal_targets(expected->row) + expected->have, bytes + expected->have, left);
+    expected->have += left;
+}
+
+uint8_t *targets_take(uint32_t row) {
+    targets_expect(row);
+    if (expected->have < CHIP_TARGET_BYTES) {
+        fetch(CHIP_TARGET_BYTES);
+    }
+    struct targets *targets = expected;
+    expected = taken;
+    taken = targets;
+    empty(expected, TARGETS_NO_ROW);
+    return (uint8_t *)targets->words;
+}
+
+void targets_expect(uint32_t row) {
+    if (expected->row != row) {
+        empty(expected, row);
+    }
+}
+
+void targets_fetch(void) {
+    if (expected->row < JOURNAL_ROWS && expected->have < CHIP_TARGET_BYTES && !flash_busy()) {
+        fetch(SOME);
+    }
+}
+
+/* A cell's target and tolerance are the two codes of three bytes. */
+
+int targets_wanted(const uint8_t *targets, uint32_t column) {
+    const uint8_t *cell = targets + CELLS + 3 * column;
+    return cell[1] >> 4 || cell[2];
+}
+
+void targets_leave(uint8_t *targets, uint32_t column) {
+    uint8_t *cell = targets + CELLS + 3 * column;
+    cell[1] &= 15;
+    cell[2] = 0;
+}
+
+static int32_t code(uint32_t bits) {
+    return (int32_t)(bits ^ 0x800) - 0x800;
+}
+
+int32_t targets_target(const uint8_t *targets, uint32_t column) {
+    const uint8_t *cell = targets + CELLS + 3 * column;
+    return code(cell[0] | (uint32_t)(cell[1] & 15) << 8);
+}
+
+int32_t targets_tolerance(const uint8_t *targets, uint32_t column) {
+    const uint8_t *cell = targets + CELLS + 3 * column;
+    return code((uint32_t)cell[1] >> 4 | (uint32_t)cell[2] << 4);
+}
