@@ -94,6 +94,10 @@ class Board:
                 self._restore_memories(arrays)
             except ValueError as error:
                 raise StateError(f"state {self._path}: damaged: {error}") from None
+        self._start()
+
+    def _start(self) -> None:
+        """Power-up, once all has its content."""
 
     def _attach(self) -> None:
         """Puts a controller between the line and the fabric."""

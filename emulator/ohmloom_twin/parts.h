@@ -2,7 +2,9 @@
 // Written from the data sheets named in spec/parts/*.toml; times that a data sheet asks for are checked where the gateware
 // is simulated with edges (tests/cocotb), not here.
 #pragma once
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -139,5 +141,86 @@ struct Adcs {
     void show() {
         sdo = 0;
         for (int part = 0; part < parts; ++part) sdo |= uint32_t(words[part] >> (FRAME - 1 - falls) & 1) << part;
+    }
+};
+
+// W25Q128JV: SPI mode 0; the commands that the firmware uses. A command that writes takes its time, in which only the status is read.
+struct Flash {
+    static constexpr size_t BYTES = 1 << 24, PAGE = 256, SECTOR = 4096;
+    static constexpr double PROGRAM_S = 0.4e-3, ERASE_S = 45e-3;  // typical, section 9.6
+    enum Command { PROGRAM = 0x02, READ = 0x03, STATUS = 0x05, WRITE_ENABLE = 0x06, ERASE = 0x20 };
+    uint64_t program_cycles, erase_cycles;
+    std::vector<uint8_t> content = std::vector<uint8_t>(BYTES, 0xFF), before;  // before: what is being changed, for `cut`
+    size_t changing = 0;
+    uint64_t busy_until = 0;
+    bool selected = false, level = false, enabled = false, miso = true;
+    uint32_t shift = 0, address = 0;
+    uint8_t command = 0, out = 0xFF;
+    size_t bits = 0;
+    std::vector<uint8_t> page;
+    explicit Flash(double clock_hz)
+        : program_cycles(uint64_t(PROGRAM_S * clock_hz)), erase_cycles(uint64_t(ERASE_S * clock_hz)) {}
+
+    void cycle(bool clock, bool select_n, bool mosi, uint64_t now) {
+        if (select_n) {
+            if (selected) ends(now);
+            selected = false;
+        } else if (!selected) {
+            selected = true;
+            bits = 0;
+            page.clear();
+            out = 0xFF;
+        } else if (clock && !level) {
+            shift = shift << 1 | mosi;
+            if (++bits % 8 == 0) byte(shift, now);
+        } else if (!clock && level) {
+            miso = out >> 7;
+            out = out << 1 | 1;
+        }
+        level = clock;
+    }
+
+    void byte(uint8_t value, uint64_t now) {
+        const size_t number = bits / 8;
+        if (number == 1) command = value;
+        if (command == STATUS) out = (now < busy_until) | enabled << 1;
+        if (now < busy_until) return;
+        if (number >= 2 && number <= 4) address = (address << 8 | value) & (BYTES - 1);
+        if (command == READ && number >= 4) out = content[address++ & (BYTES - 1)];
+        if (command == PROGRAM && number > 4) page.push_back(value);
+    }
+
+    // Programs and erases are done when the part is deselected after whole bytes.
+    void ends(uint64_t now) {
+        if (bits % 8 || now < busy_until || command == STATUS) return;
+        const size_t number = bits / 8;
+        if (command == WRITE_ENABLE && number == 1) enabled = true;
+        else if (enabled && command == PROGRAM && number > 4) {
+            remember(address / PAGE * PAGE, PAGE);
+            for (size_t place = 0; place < page.size(); ++place)
+                content[changing + (address + place) % PAGE] &= page[place];
+            busy_until = now + program_cycles;
+        } else if (enabled && command == ERASE && number == 4) {
+            remember(address / SECTOR * SECTOR, SECTOR);
+            std::fill_n(content.begin() + changing, SECTOR, 0xFF);
+            busy_until = now + erase_cycles;
+        }
+        if (command != WRITE_ENABLE) enabled = false;
+    }
+
+    void remember(size_t start, size_t count) {
+        changing = start;
+        before.assign(content.begin() + start, content.begin() + start + count);
+    }
+
+    // The supply fails: bits that are being changed are left as they were or as they would be.
+    void cut(uint64_t now, uint32_t random) {
+        if (now >= busy_until) return;
+        for (size_t place = 0; place < before.size(); ++place) {
+            random = random * 1664525u + 1013904223u;
+            const uint8_t old = random >> 24;
+            content[changing + place] = (content[changing + place] & ~old) | (before[place] & old);
+        }
+        busy_until = 0;
     }
 };

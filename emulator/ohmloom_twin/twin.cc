@@ -25,6 +25,7 @@ struct Twin {
     Dacs rows{ROW_DACS}, rails{1};
     Switches switches{CHAINS, CHAIN_BITS};
     Adcs adcs{ADCS};
+    Flash flash{double(CLOCK_HZ)};
     Bus row_bus{true, true, true, 0}, rail_bus{true, true, true, 0}, adc_bus{false, false, true, 0}, switch_bus{true, true, true, 0};
     bool reset_n = false, gate = false, was_open = false, over = false;
     uint64_t cycle = 0, opened = 0;
@@ -102,6 +103,10 @@ struct Twin {
         top.p_rx.set<uint32_t>(rx);
         top.PORT(pins____sdo).set<uint32_t>(sdo);
         top.PORT(pins____over__current).set<uint32_t>(over);
+        // No pad is between it and the core: it answers within the cycle.
+        flash.cycle(top.PORT(flash____sclk).get<uint32_t>(), top.PORT(flash____select__n).get<uint32_t>(),
+                    top.PORT(flash____mosi).get<uint32_t>(), cycle);
+        top.PORT(flash____miso).set<uint32_t>(flash.miso);
         const bool more = answered < answer.size();
         top.PORT(from__fabric____valid).set<uint32_t>(more);
         if (more) top.PORT(from__fabric____payload).set<uint32_t>(answer[answered]);
@@ -185,6 +190,24 @@ void twin_store_read(void *twin, uint16_t *words) {
 }
 void twin_store_write(void *twin, const uint16_t *words) {
     for (size_t place = 0; place < STORE_WORDS; ++place) static_cast<Twin *>(twin)->top.STORE[place].set<uint32_t>(words[place]);
+}
+
+// The core's flash.
+void twin_flash_read(void *twin, uint64_t offset, uint64_t length, uint8_t *bytes) {
+    std::memcpy(bytes, static_cast<Twin *>(twin)->flash.content.data() + offset, length);
+}
+void twin_flash_write(void *twin, uint64_t offset, uint64_t length, const uint8_t *bytes) {
+    std::memcpy(static_cast<Twin *>(twin)->flash.content.data() + offset, bytes, length);
+}
+void twin_flash_cut(void *twin, uint32_t random) {
+    static_cast<Twin *>(twin)->flash.cut(static_cast<Twin *>(twin)->cycle, random);
+}
+
+// Runs until the firmware can be asked, or for `most` cycles; whether it can be.
+int twin_boot(void *twin, uint64_t most) {
+    Twin &mine = *static_cast<Twin *>(twin);
+    for (const uint64_t end = mine.cycle + most; mine.cycle < end && !mine.top.PORT(alive).get<uint32_t>();) mine.tick();
+    return mine.top.PORT(alive).get<uint32_t>();
 }
 
 // Sends bytes and runs until nothing has happened for `quiet` cycles; returns how many bytes came back.

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ohmloom.spec import core
 from ohmloom.spec.commands import ADVANCE, TYPE_ERROR, Polarity
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.switches import Rail, SwitchMap
 from ohmloom_emulator.controller.controller import Controller
 from ohmloom_emulator.fabric import Fabric, Stage
-from ohmloom_twin.build import library
+from ohmloom_twin.build import firmware, library
 from ohmloom_twin.switch_state import Chain, Window, Write, decode
 
 QUIET_CYCLES = 4000  # without anything on the line or in execution: nothing more will come
+BOOT_CYCLES = 20_000_000  # far more than the boot ROM takes for the largest image
 DAC_CHANNELS = 8
 
 _SAMPLE = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.POINTER(ctypes.c_int16))
@@ -51,6 +53,10 @@ class Twin:
             ("twin_switches", ctypes.POINTER(ctypes.c_uint8), [ctypes.c_void_p]),
             ("twin_store_read", None, [ctypes.c_void_p, ctypes.c_void_p]),
             ("twin_store_write", None, [ctypes.c_void_p, ctypes.c_void_p]),
+            ("twin_flash_read", None, [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p]),
+            ("twin_flash_write", None, [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_char_p]),
+            ("twin_flash_cut", None, [ctypes.c_void_p, ctypes.c_uint32]),
+            ("twin_boot", ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64]),
             (
                 "twin_feed",
                 ctypes.c_size_t,
@@ -69,6 +75,7 @@ class Twin:
             _ADVANCE(self._guarded(self._advance)),
         )
         self._handle: int | None = self._library.twin_new(self._callbacks)
+        self.set_flash(core.FLASH_IMAGE[0], firmware(self.spec))
         self._error: BaseException | None = None
         self._driven = 0  # the drive that the fabric has had
         dacs = self.spec.afe.row_dacs
@@ -105,6 +112,19 @@ class Twin:
     def set_memory(self, words: NDArray[np.uint16]) -> None:
         kept = np.ascontiguousarray(words, dtype=np.uint16)
         self._library.twin_store_write(self._handle, kept.ctypes.data)
+
+    def flash(self, offset: int, length: int) -> bytes:
+        """Content of the core's flash."""
+        content = np.zeros(length, dtype=np.uint8)
+        self._library.twin_flash_read(self._handle, offset, length, content.ctypes.data)
+        return content.tobytes()
+
+    def set_flash(self, offset: int, content: bytes) -> None:
+        self._library.twin_flash_write(self._handle, offset, len(content), content)
+
+    def boot(self) -> bool:
+        """Runs until the firmware, or the boot ROM without one, can be asked; whether it can be."""
+        return bool(self._library.twin_boot(self._handle, BOOT_CYCLES))
 
     def _guarded(self, function: Any) -> Any:
         """An exception cannot pass through C++: `feed` raises it."""

@@ -11,7 +11,7 @@ from ohmloom_hdl.afe.front_end import FrontEnd
 from ohmloom_hdl.commands.processor import CommandProcessor
 from ohmloom_hdl.engines.sequencer import Sequencer
 from ohmloom_hdl.engines.write_verify import WriteVerify
-from ohmloom_hdl.interfaces import AfePins, AfePort, EnginePort, JobKind, StorePort
+from ohmloom_hdl.interfaces import CODE, AfePins, AfePort, EnginePort, JobKind, StorePort
 from ohmloom_hdl.link.receiver import Link
 from ohmloom_hdl.pads import PADS_CYCLES
 from ohmloom_hdl.safety.safety import Safety
@@ -24,7 +24,8 @@ class Controller(wiring.Component):
     """From a serial line to the pins of the analog front end; the way of a request is the order of the submodules.
 
     rx, tx: the UART. emulated: an emulated fabric is at the pins; it takes ADVANCE through `to_fabric` and `from_fabric`
-    (`CommandProcessor`), and sees from `executing` whether a request is being executed. spram: see `Store`. pads_cycles: see `ohmloom_hdl.pads`.
+    (`CommandProcessor`), and sees from `executing` whether a request is being executed,
+    from `alive` whether the firmware answers. spram: see `Store`. pads_cycles: see `ohmloom_hdl.pads`.
     rom: words of the RISC-V core's boot ROM; it has `flash`. Without them there is no core, and no firmware.
     """
 
@@ -46,6 +47,7 @@ class Controller(wiring.Component):
             ports["to_fabric"] = Out(stream.Signature(8, always_ready=True))
             ports["from_fabric"] = In(stream.Signature(8))
             ports["executing"] = Out(1)
+            ports["alive"] = Out(1)
         super().__init__(ports)
 
     def elaborate(self, platform):
@@ -107,6 +109,8 @@ class Controller(wiring.Component):
         ]
         if self._emulated:
             m.d.comb += self.executing.eq(link.requests.valid)
+            if self._rom:
+                m.d.comb += self.alive.eq(core.alive)
             connect(m, commands.to_fabric, flipped(self.to_fabric))
             connect(m, flipped(self.from_fabric), commands.from_fabric)
         return m
@@ -137,6 +141,7 @@ class ProbeSwitch(wiring.Component):
         ]
         with m.If(self.probing):
             m.d.comb += [
+                self.engines.samples.valid.eq(0),
                 afe.code_write.eq(probe.code_write),
                 afe.code_row.eq(probe.code_row),
                 afe.code.eq(probe.code),
@@ -179,8 +184,8 @@ class EngineSwitch(wiring.Component):
                 ports.afe.drive.ready.eq(self.afe.drive.ready & chosen),
                 ports.afe.samples.valid.eq(self.afe.samples.valid & chosen),
                 ports.afe.samples.payload.eq(self.afe.samples.payload),
-                ports.afe.pulse.ready.eq(self.afe.pulse.ready & chosen),
-                ports.afe.pulse_done.eq(self.afe.pulse_done & chosen),
+                ports.afe.pulse.ready.eq(self.afe.pulse.ready),
+                ports.afe.pulse_done.eq(self.afe.pulse_done),
                 ports.afe.pulse_tripped.eq(self.afe.pulse_tripped),
                 ports.afe.idle.eq(self.afe.idle),
             ]
@@ -188,24 +193,31 @@ class EngineSwitch(wiring.Component):
                 m.d.comb += [
                     commands.job.ready.eq(ports.engine.job.ready),
                     commands.done.eq(ports.engine.done),
-                    commands.saturated.eq(ports.engine.saturated),
-                    commands.tripped.eq(ports.engine.tripped),
-                    commands.count_drive.eq(ports.engine.count_drive),
-                    commands.count_pulse.eq(ports.engine.count_pulse),
                     self.store.valid.eq(ports.store.valid),
                     self.store.address.eq(ports.store.address),
                     self.store.write.eq(ports.store.write),
-                    self.store.data_w.eq(ports.store.data_w),
                     self.afe.code_write.eq(ports.afe.code_write),
                     self.afe.code_row.eq(ports.afe.code_row),
-                    self.afe.code.eq(ports.afe.code),
                     self.afe.drive.valid.eq(ports.afe.drive.valid),
                     self.afe.drive.payload.eq(ports.afe.drive.payload),
-                    self.afe.route.eq(ports.afe.route),
-                    self.afe.mask_write.eq(ports.afe.mask_write),
-                    self.afe.mask_column.eq(ports.afe.mask_column),
-                    self.afe.mask.eq(ports.afe.mask),
-                    self.afe.pulse.valid.eq(ports.afe.pulse.valid),
-                    self.afe.pulse.payload.eq(ports.afe.pulse.payload),
                 ]
+        vector, cell = self.sequencer, self.write_verify
+        # Gates are smaller than a choice: without a job an engine writes zeros.
+        m.d.comb += [
+            self.store.data_w.eq(vector.store.data_w | cell.store.data_w),
+            self.afe.code.eq(vector.afe.code | (cell.afe.code & (~vectors).replicate(CODE)).as_signed()),
+        ]
+        # What only one of them has
+        m.d.comb += [
+            commands.saturated.eq(vector.engine.saturated),
+            commands.count_drive.eq(vector.engine.count_drive),
+            commands.tripped.eq(cell.engine.tripped & ~vectors),
+            commands.count_pulse.eq(cell.engine.count_pulse),
+            self.afe.route.eq(vector.afe.route),
+            self.afe.mask_write.eq(cell.afe.mask_write),
+            self.afe.mask_column.eq(cell.afe.mask_column),
+            self.afe.mask.eq(cell.afe.mask),
+            self.afe.pulse.valid.eq(cell.afe.pulse.valid),
+            self.afe.pulse.payload.eq(cell.afe.pulse.payload),
+        ]
         return m

@@ -23,7 +23,7 @@ class Core(wiring.Component):
     """Stands between the link (`link`) and the command processor (`commands`), and executes the firmware's requests.
 
     rom: words of the boot ROM, at most ROM_BYTES. `store` and `afe` are asked for only while the firmware has a request;
-    `probing`: it has the front end. spram: see `Ram`.
+    `probing`: it has the front end. `alive`: the firmware takes requests. spram: see `Ram`.
     """
 
     def __init__(self, spec: ChipSpec, rom: Sequence[int], *, spram: bool = False) -> None:
@@ -37,6 +37,7 @@ class Core(wiring.Component):
                 "store": Out(StorePort(spec)),
                 "afe": Out(AfePort(spec)),
                 "probing": Out(1),
+                "alive": Out(1),
                 "tripped": In(1),
                 "cause": In(3),
                 "flash": Out(FlashPins()),
@@ -134,7 +135,7 @@ class Core(wiring.Component):
             place = next(field for field in register.fields if field.name == name)
             return bus.dat_w[place.lsb : place.lsb + place.width]
 
-        alive, irq_enable = Signal(), Signal()
+        alive, irq_enable = self.alive, Signal()
         m.d.comb += [
             mailbox.alive.eq(alive),
             mailbox.word.type.eq(field(core.ANSWER, "type")),
