@@ -63,7 +63,7 @@ def _program(p: Program, spec: ChipSpec) -> None:
     p.add(PROGRAM.request.header_bytes)
     p.output(OutPort.READ_AT)
     p.copy("left", spec.columns)
-    p.copy("least", 0x7FFF)
+    p.copy("least", 0x7FF)  # no code is larger, and no difference of codes overflows
     p.copy("bad cells", 0)
     p.label("check cell")
     p.get_code()
