@@ -35,7 +35,15 @@ class Compiler:
 
     def link(self, files: Sequence[Path], includes: Sequence[Path], script: Path, folder: Path, name: str) -> None:
         """Compile and link `files` into `name` in the folder `folder`, where chip.h is. Raises ohmloom.Error with what it says."""
-        command = [*self.command, *FLAGS, "-I.", *(f"-I{path}" for path in includes), f"-Wl,-T,{script}", "-o", name]
+        # Absolute, since zig's cache takes equal arguments for equal files.
+        command = [
+            *self.command,
+            *FLAGS,
+            *(f"-I{path.resolve()}" for path in (folder, *includes)),
+            f"-Wl,-T,{script}",
+            "-o",
+            name,
+        ]
         done = subprocess.run([*command, *map(str, files)], cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Error(f"{self.version} failed to build {name}:\n{done.stderr.strip()}")

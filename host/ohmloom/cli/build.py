@@ -1,4 +1,4 @@
-"""`ohmloom build` and `ohmloom flash`: the controller's gateware on a board."""
+"""`ohmloom build` and `ohmloom flash`: the controller's gateware on a board, and its firmware."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ohmloom.cli.connection import DEFAULT_CHIP
 from ohmloom.cli.output import print_table
 from ohmloom.cli.tools import tool
 from ohmloom.errors import Error
@@ -27,20 +28,38 @@ def build(
     ],
     board: Board = None,
     chip: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Chip, or its TOML file; the board's own if not given.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Chip, or its TOML file; if not given, the board's own, or {DEFAULT_CHIP} for --firmware.",
+        ),
     ] = None,
     verilog: Annotated[
         bool, typer.Option("--verilog", help="Write plain Verilog of --chip for another flow instead: top.v.")
     ] = False,
+    firmware: Annotated[
+        bool,
+        typer.Option(
+            "--firmware", help="Build the firmware of --chip instead: firmware.elf, firmware.bin, report.json."
+        ),
+    ] = False,
 ) -> None:
     """Build the controller's bitstream for a board: top.bin or top.bit, and report.json with its clocks and size."""
     if verilog:
-        if board is not None or chip is None:
+        if board is not None or chip is None or firmware:
             raise typer.BadParameter("--verilog goes with --chip and without --board")
         print(_hdl("write-verilog", chip, output))
         return
+    if firmware:
+        if board is not None:
+            raise typer.BadParameter("--firmware goes with --chip and without --board")
+        report = tool("build-firmware")(chip or DEFAULT_CHIP, output)
+        print_table(
+            f"{output}: firmware", ("", ""), [(name.replace("_", " "), value) for name, value in report.items()]
+        )
+        return
     if board is None:
-        raise typer.BadParameter("--board or --verilog is wanted")
+        raise typer.BadParameter("--board, --firmware or --verilog is wanted")
     report = _hdl("build-bitstream", board, output, chip)
     print_table(
         f"{output}: clocks",
