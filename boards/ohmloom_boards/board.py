@@ -16,11 +16,11 @@ class Board:
     """An FPGA board with a chip's analog front end on its connectors.
 
     platform: `module:class` of amaranth-boards. chip: what is built for it unless another is asked for. clock: name of the
-    platform's clock resource, which has a frequency. uart: number of the platform's UART resource. loader: the board's name
-    in openFPGALoader. afe: signals of the front end as `AfePads`
-    names them, each with its connector (name, number) and the pins on it, as the platform's `Connector` names them.
-    levels: constants at FPGA pins. pin_labels: what is printed at, or known of, a
-    connector's pin, beside its name. connector_labels: a connector's name for people, where pins need one.
+    platform's clock resource, which has a frequency. uart: number of the platform's UART resource. flash: name of its SPI flash
+    resource; one without a clock pin has it behind an ECP5's USRMCLK. loader: the board's name in openFPGALoader. afe: signals
+    of the front end as `AfePads` names them, each with its connector (name, number) and the pins on it, as the platform's
+    `Connector` names them. levels: constants at FPGA pins. pin_labels: what is printed at, or known of, a connector's pin,
+    beside its name. connector_labels: a connector's name for people, where pins need one.
     """
 
     title: str
@@ -32,6 +32,7 @@ class Board:
     connector_labels: Mapping[tuple[str, int], str] = field(default_factory=dict)
     pin_labels: Mapping[str, str] = field(default_factory=dict)
     uart: int = 0
+    flash: str = "spi_flash_1x"
     levels: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

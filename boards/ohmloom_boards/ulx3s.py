@@ -12,6 +12,7 @@ BOARD = Board(
     platform="amaranth_boards.ulx3s:ULX3S_25F_Platform",
     chip="lab-128x128x4",
     clock="clk25",
+    flash="spi_flash",
     loader="ulx3s",
     afe={
         "row_dac_sclk": (_GPIO, "0+"),

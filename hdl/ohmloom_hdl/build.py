@@ -6,25 +6,28 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from ohmloom.errors import Error
-from ohmloom.spec import load_chip
+from ohmloom.spec import core, load_chip
 from ohmloom_boards import board as find_board
+from ohmloom_firmware import build_firmware, build_rom
 from ohmloom_hdl.block_ram import NO_INIT
 from ohmloom_hdl.plain import PlainTop
 from ohmloom_hdl.platform import Top, check_pins, create_platform, is_ice40
 from ohmloom_hdl.tools import PACKAGES, find
 from ohmloom_hdl.verilog import emit
 
+FIRMWARE = "firmware.bin"
 TIMING_MARGIN = 1.1  # of the clock that a bitstream must be good for
 
 
 def build_bitstream(board_name: str, output: Path, chip: str | Path | None = None) -> dict:
     """Build `chip`'s controller, or that of the board's own chip, for a board; returns what report.json says.
 
-    Writes top.bin (iCE40) or top.bit (ECP5) and report.json to the folder `output`, and what the tools make on the way to
-    its folder `build`. Raises ohmloom.Error for an unknown board or chip, a chip that does not fit the board, a missing or
+    Writes top.bin (iCE40) or top.bit (ECP5), the firmware as firmware.bin, and report.json to the folder `output`, and what the
+    tools make on the way to its folder `build`. Raises ohmloom.Error for an unknown board or chip, a chip that does not fit the board, a missing or
     failing tool, and a clock that is not reached with TIMING_MARGIN.
     """
     board = find_board(board_name)
@@ -36,8 +39,9 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
     pin, mhz = f"{board.clock}_0__io", TIMING_MARGIN * platform.lookup(board.clock).clock.frequency / 1e6
     folder = output / "build"
     folder.mkdir(parents=True, exist_ok=True)
+    image = build_firmware(spec, folder / "firmware")
     plan = platform.build(
-        Top(spec, board),
+        Top(spec, board, image.rom),
         name="top",
         do_build=False,
         script_after_read=BEFORE_SYNTHESIS,
@@ -49,7 +53,7 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
     )
     plan.extract(folder)
     _run(["sh", "build_top.sh"], folder, _environment(platform.required_tools))
-    report = _report(folder / "report.json")
+    report = _report(folder / "report.json") | {"firmware": image.report}
     (output / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     for name, clock in report["clocks"].items():
         if clock["achieved_mhz"] < TIMING_MARGIN * clock["required_mhz"]:
@@ -59,14 +63,17 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
             )
     bitstream = "top.bin" if ice40 else "top.bit"
     shutil.copyfile(folder / bitstream, output / bitstream)
+    (output / FIRMWARE).write_bytes(image.binary)
     return report
 
 
 def write_verilog(chip: str | Path, output: Path) -> Path:
     """Write `chip`'s controller as plain Verilog, module `top`, to top.v in the folder `output`."""
     output.mkdir(parents=True, exist_ok=True)
-    path = output / "top.v"
-    path.write_text(emit(PlainTop(load_chip(chip)), "top"), "utf-8")
+    path, spec = output / "top.v", load_chip(chip)
+    with tempfile.TemporaryDirectory() as folder:
+        rom = build_rom(spec, Path(folder))
+    path.write_text(emit(PlainTop(spec, rom), "top"), "utf-8")
     return path
 
 
@@ -108,7 +115,7 @@ def _report(path: Path) -> dict:
 
 
 def flash(board_name: str, folder: Path, permanent: bool = True) -> None:
-    """Load the bitstream in `folder` into a board: into its flash, or until power-off.
+    """Load the bitstream in `folder` into a board: with the firmware into its flash, or alone until power-off.
 
     Raises ohmloom.Error when there is none, or openFPGALoader is missing or fails.
     """
@@ -118,7 +125,13 @@ def flash(board_name: str, folder: Path, permanent: bool = True) -> None:
         raise Error(
             f"{folder} has no top.bin or top.bit: build it with ohmloom build --board {board_name} --output {folder}"
         )
-    command = [str(_loader()), "-b", board.loader, "-f" if permanent else "-m", str(found[0])]
+    _load(board.loader, "-f" if permanent else "-m", str(found[0]))
+    if permanent and (folder / FIRMWARE).is_file():
+        _load(board.loader, "-f", "-o", str(core.FLASH_IMAGE[0]), str(folder / FIRMWARE))
+
+
+def _load(*options: str) -> None:
+    command = [str(_loader()), "-b", *options]
     try:
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
     except OSError as error:

@@ -1,5 +1,6 @@
 """The controller on a board: clock, reset, pads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
@@ -65,10 +66,10 @@ def check_pins(spec: ChipSpec, board: Board) -> None:
 
 
 class Top(Elaboratable):
-    """The controller of a chip on a board that has the pins for it (`check_pins`)."""
+    """The controller of a chip on a board that has the pins for it (`check_pins`). rom: see `Controller`."""
 
-    def __init__(self, spec: ChipSpec, board: Board) -> None:
-        self._spec, self._board = spec, board
+    def __init__(self, spec: ChipSpec, board: Board, rom: Sequence[int]) -> None:
+        self._spec, self._board, self._rom = spec, board, rom
 
     def elaborate(self, platform):
         m = Module()
@@ -76,7 +77,7 @@ class Top(Elaboratable):
         ice40 = is_ice40(platform)
         m.domains.sync = ClockDomain()
         m.submodules.clock = ClockGenerator(self._board.clock, spec.controller.clock_hz)
-        m.submodules.controller = controller = Controller(spec, spram=ice40)
+        m.submodules.controller = controller = Controller(spec, rom=self._rom, spram=ice40)
 
         uart = platform.request("uart", self._board.uart, dir="-")
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
@@ -90,10 +91,25 @@ class Top(Elaboratable):
             _cell_pads(m, controller.pins, pads)
         else:
             _plain_pads(m, spec, controller.pins, pads)
+        _flash_pads(m, controller.flash, platform.request(self._board.flash, 0, dir="-"))
         for index, level in enumerate(self._board.levels.values()):
             m.submodules[f"level{index}"] = buffer = io.Buffer("o", platform.request("level", index, dir="-"))
             m.d.comb += buffer.o.eq(level)
         return m
+
+
+def _flash_pads(m: Module, pins, ports) -> None:
+    """Registers drive them. An ECP5's flash has its clock from the configuration logic; write protection and hold stay off."""
+    outputs = {"cs": ~pins.select_n, "copi": pins.mosi, "wp": Const(0), "hold": Const(0)}
+    if hasattr(ports, "clk"):
+        outputs["clk"] = pins.sclk
+    else:
+        m.submodules.flash_clock = Instance("USRMCLK", i_USRMCLKI=pins.sclk, i_USRMCLKTS=Const(0))
+    for name, value in outputs.items():
+        m.submodules[f"flash_{name}"] = buffer = io.Buffer("o", getattr(ports, name))
+        m.d.comb += buffer.o.eq(value)
+    m.submodules.flash_cipo = cipo = io.Buffer("i", ports.cipo)
+    m.d.comb += pins.miso.eq(cipo.i)
 
 
 def _widths(spec: ChipSpec) -> dict[str, int]:

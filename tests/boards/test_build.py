@@ -8,6 +8,7 @@ import pytest
 
 from ohmloom.cli import main
 from ohmloom.errors import Error
+from ohmloom.spec import core
 from ohmloom_boards import board, board_names
 from ohmloom_hdl import build, tools
 
@@ -17,8 +18,10 @@ module testbench;
   reg clk = 0, rst = 1;
   wire [15:0] pins;
   assign pins = {tx, row_dac_sclk, row_dac_sync_n, row_dac_din, rail_dac_sclk, rail_dac_sync_n, rail_dac_din, adc_sclk,
-                 adc_sync_n, adc_din, switch_sclk, switch_sync_n, switch_reset_n, pulse_gate, ^switch_din, 1'b0};
-  top dut(.clk(clk), .rst(rst), .rx(1'b1), .adc_sdo(1'b0), .over_current(1'b0), .tx(tx), .row_dac_sclk(row_dac_sclk),
+                 adc_sync_n, adc_din, switch_sclk, switch_sync_n, switch_reset_n, pulse_gate, ^switch_din,
+                 flash_sclk ^ flash_select_n ^ flash_mosi};
+  top dut(.clk(clk), .rst(rst), .rx(1'b1), .adc_sdo(1'b0), .over_current(1'b0), .tx(tx), .flash__miso(1'b1),
+    .flash__sclk(flash_sclk), .flash__select_n(flash_select_n), .flash__mosi(flash_mosi), .row_dac_sclk(row_dac_sclk),
     .row_dac_sync_n(row_dac_sync_n), .row_dac_din(row_dac_din), .rail_dac_sclk(rail_dac_sclk),
     .rail_dac_sync_n(rail_dac_sync_n), .rail_dac_din(rail_dac_din), .adc_sclk(adc_sclk), .adc_sync_n(adc_sync_n),
     .adc_din(adc_din), .switch_sclk(switch_sclk), .switch_sync_n(switch_sync_n), .switch_din(switch_din),
@@ -98,6 +101,10 @@ def test_flash_calls_openfpgaloader(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     build.flash("icebreaker", tmp_path)
     assert (tmp_path / "arguments").read_text() == f"-b {board('icebreaker').loader} -f {tmp_path}/top.bin\n"
+    loader.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/arguments\n', "utf-8")
+    (tmp_path / "firmware.bin").write_bytes(b"code")
+    build.flash("icebreaker", tmp_path)
+    assert (tmp_path / "arguments").read_text().endswith(f" -f -o {core.FLASH_IMAGE[0]} {tmp_path}/firmware.bin\n")
     build.flash("icebreaker", tmp_path, permanent=False)
     assert " -m " in (tmp_path / "arguments").read_text()
     loader.write_text("#!/bin/sh\necho cannot load libusb-1.0.so.0 >&2\nexit 127\n", "utf-8")
@@ -124,5 +131,6 @@ def test_bitstreams_meet_their_clock_with_a_tenth_to_spare(name, tmp_path):
     assert list(report["clocks"]) == ["sync"]
     for clock in report["clocks"].values():
         assert clock["achieved_mhz"] >= 1.1 * clock["required_mhz"]
+    assert (tmp_path / "firmware.bin").stat().st_size == report["firmware"]["image_bytes"]
     assert all(cells["used"] <= cells["available"] for cells in report["utilisation"].values())
     print(name, report["clocks"], {kind: cells for kind, cells in report["utilisation"].items() if cells["used"]})
