@@ -13,7 +13,7 @@ ADDRESS = 8  # bits of a step's address
 
 
 class Condition(enum.Enum, shape=5):
-    """Word: of the row unit's memory. Value: its accumulator."""
+    """What a step may test. The word is that of the unit's memory."""
 
     NEVER = 0
     NEGATIVE = 1  # accumulator minus operand, or plus it

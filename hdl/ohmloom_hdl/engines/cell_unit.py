@@ -19,16 +19,19 @@ VALUE = WORD + 1
 LANE = 4  # bits of a word that are written together
 LANES = WORD // LANE
 LOW = 8  # bits of a 1/16 code in the lower of its two sums
-COUNTER = 6
+COUNTER = 6  # bits of a counter of a table's words
 
 
 class CellUnit(wiring.Component):
     """Does what the fields of `step` say with its memory, its accumulator `value` and its column counter.
 
-    The operand is of the word that the step before gave the address of: of the column that it left as the current one, or of a
-    place, to which an index is added: the error bucket for FIRST, STEP and edges of errors, that of conductances for LEVEL and
-    edges of conductances, `counter` while foreign words are written and for MULTIPLES. Places of tables are moved to the table in
-    force: RESET's if `reset`, FORM's if `forming`.
+    `word` is the memory's word at the address that the step before gave: of a column's word, for the column that it left as the
+    current one, or of a place (`cell_memory.Base`). It is the operand, unless that is the fetched `code` or a part of it,
+    `corrected`. `column` is the current column, `following` the one that the step leaves.
+
+    reading: the job is READ, whose BY_ERROR places are counted. reset: the table in force is RESET's. foreign: the store's word,
+    whose upper byte was fetched if `odd`. due, member: the word is the state of a cell that is due for a pulse, or in it. `negative`
+    is of the sum or difference, `equal` and `equal_low` of the lower 12 and 8 bits of accumulator and operand.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -40,7 +43,6 @@ class CellUnit(wiring.Component):
         super().__init__(
             {
                 "step": In(STEP),
-                "forming": In(1),
                 "reading": In(1),
                 "reset": In(1),
                 "foreign": In(WORD),

@@ -1,6 +1,6 @@
 """The write-verify engine: PROGRAM, FORM, READ and PULSE."""
 
-from amaranth import Cat, Module, Mux, ResetSignal, Signal
+from amaranth import Cat, Module, Mux, ResetSignal, Signal, Value, ValueLike
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -21,6 +21,11 @@ class WriteVerify(wiring.Component):
     """Executes PROGRAM, FORM, READ and PULSE jobs as the emulator's controller does: `cell_program.py` step by step.
 
     A job is taken at its end, and `done` follows in the next cycle: its payload has to stay until then, as streams' payloads do.
+
+    It always ends. A round that begins with `max_pulses` rounds behind it ends each cell that still runs, so there are at most
+    max_pulses + 1 drives. Each pulse of a round is the last one in it for at least one cell, so a row takes at most columns x
+    max_pulses pulses. All other loops count columns, rows, samples, words or bits. docs/write_verify.md has the whole
+    argument, and a test checks it against the program.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -35,11 +40,12 @@ class WriteVerify(wiring.Component):
         m.submodules.verify = verify = self._verify = VerifyRow(spec)
         m.submodules.program = program = BlockRam(shape=STEP, depth=1 << ADDRESS, init=write_verify_program().words())
         step = self._step = program.data_r
-        self._rom = program
 
         self._forming, self._reading, self._single = Signal(), Signal(), Signal()
         self._row, self._rows_left = Signal.like(job.row), Signal.like(job.rows)
-        self._reset, self._first, self._exhausted, self._running = Signal(), Signal(), Signal(), Signal()
+        self._reset = Signal()  # the direction that is wanted of the cell under way, then the one that is pulsed
+        self._first, self._exhausted = Signal(), Signal()  # it is the first round, the last
+        self._running = Signal()  # cells do
         self._offered, self._pulsing, self._tripped = Signal(), Signal(), Signal()
         self._grid, self._counter = Signal(CODE, reset_less=True), Signal(COUNTER, reset_less=True)
         self._backoffs = Signal(range(MAX_BACKOFFS + 1), reset_less=True)
@@ -53,7 +59,6 @@ class WriteVerify(wiring.Component):
             verify.rewind.eq(step.control == Control.REWIND),
             verify.fetch.eq((step.local == Cell.FETCH) & verify.available),
             unit.step.eq(step),
-            unit.forming.eq(self._forming),
             unit.reading.eq(self._reading),
             unit.reset.eq(self._reset),
             unit.code.eq(verify.code),
@@ -73,13 +78,12 @@ class WriteVerify(wiring.Component):
         self._access_store(m)
         self._pulse(m)
         self._keep(m)
-        m.d.comb += program.address_r.eq(
-            Mux(ResetSignal(allow_reset_less=True), 0, step.next | Cat(self._test(m), self._second(m)))
-        )
+        branch = Cat(self._test(), self._second())
+        m.d.comb += program.address_r.eq(Mux(ResetSignal(allow_reset_less=True), 0, step.next | branch))
         return m
 
     def _access_store(self, m: Module) -> None:
-        """Corrections are read first; else a byte at the cursor."""
+        """Corrections are looked up first; else a byte is taken or put at the cursor."""
         step, unit, store, corrections = self._step, self._unit, self.store, self._verify.store
         job = self.engine.job.payload
         cursor, place, byte = Signal.like(job.data, reset_less=True), Signal.like(job.data), Signal(8)
@@ -163,7 +167,7 @@ class WriteVerify(wiring.Component):
             m.d.sync += [self._pulsing.eq(0), self._tripped.eq(afe.pulse_tripped)]
 
     def _keep(self, m: Module) -> None:
-        """Registers."""
+        """What is remembered from step to step, but for what the unit remembers."""
         step, unit, job = self._step, self._unit, self.engine.job.payload
         counts = unit.value[:8]
         with m.Switch(step.local):
@@ -204,17 +208,17 @@ class WriteVerify(wiring.Component):
             with m.Case(Control.COUNT):
                 down = step.flags[-1] & (step.write != Write.FOREIGN)
                 m.d.sync += self._counter.eq(self._counter + Cat(1, down.replicate(COUNTER - 1)))
-        # A full grid, or the bits of a quotient, one after the other
+        # The mask that the grid stands for; READ: a quotient's bits, one after the other
         reducing = step.action == Action.REDUCE
         with m.If(step.control == Control.GRID_FULL):
             m.d.sync += self._grid.eq(-1)
         with m.Elif((step.control == Control.GRID_SHIFT) | reducing):
             m.d.sync += self._grid.eq(Cat(reducing & ~unit.negative, self._grid))
 
-    def _chosen(self):
+    def _chosen(self) -> Value:
         return self._unit.column == self.engine.job.payload.column
 
-    def _test(self, m: Module) -> Signal:
+    def _test(self) -> Value:
         unit, word, job = self._unit, self._unit.word, self.engine.job.payload
         answers = {
             Condition.NEGATIVE: unit.negative,
@@ -252,16 +256,16 @@ class WriteVerify(wiring.Component):
         # The store's answer comes last.
         return _choose(bits, self._step.test.as_value()) | ((self._step.test == Condition.READY) & self.store.ready)
 
-    def _last(self):
+    def _last(self) -> Value:
         return self._unit.column == self._spec.columns - 1
 
-    def _second(self, m: Module) -> Signal:
+    def _second(self) -> Value:
         bits = [0, self._last(), self._exhausted, self._first]
         return _choose(bits, self._step.second.as_value())
 
 
-def _choose(answers, number):
+def _choose(answers: list[ValueLike], number: Value) -> Value:
     """A multiplexer as a tree, which takes half the logic of a decoded one."""
     for bit in number:
         answers = [Mux(bit, yes, no) for no, yes in zip(answers[::2], answers[1::2], strict=True)]
-    return answers[0]
+    return Value.cast(answers[0])

@@ -13,7 +13,8 @@ class AfeModel:
     """The front end behind `port`. Each transfer is checked against the port's description.
 
     `drives` and `pulses` count what the fabric has done; `thinking`: cycles from each drive's last sample to the offer of the pulse
-    after it. `latched`: the safety latch; set by a pulse whose current is too large, or by the test. settle, gap, hold: longest
+    after it. `latched`: the safety latch, set by a pulse whose current is too large, or by the test: a drive then has one
+    sample, and pulses are refused. settle, gap, hold: longest
     time in cycles before a drive's first slot, before a slot's samples and around a pulse; slot: cycles from one slot's last sample
     to the next one's first, instead of a random gap.
     """
@@ -97,12 +98,12 @@ class AfeModel:
         code = self._codes.pop(int(drive.first_row))
         assert not self._codes, "codes of rows that are not driven"
         if self.latched:
-            raw, ends = np.zeros(spec.columns, int), np.zeros(spec.columns, bool)
-        else:
-            self.fabric.select(int(drive.tile), int(drive.first_row), 1, int(drive.tia_range))
-            self.fabric.drive(np.full((1, 1), code))
-            (raw,), (ends,) = self.fabric.sample(np.arange(spec.columns))
-            self.drives += 1
+            self._samples.append({"valid": 1, "column": 0, "raw": 0, "end": 0, "last": 1})
+            return
+        self.fabric.select(int(drive.tile), int(drive.first_row), 1, int(drive.tia_range))
+        self.fabric.drive(np.full((1, 1), code))
+        (raw,), (ends,) = self.fabric.sample(np.arange(spec.columns))
+        self.drives += 1
         self._samples.extend([IDLE] * self._rng.randint(1, self._settle))
         for column in range(spec.columns):
             if column % adcs == 0:

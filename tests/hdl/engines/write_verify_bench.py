@@ -3,7 +3,7 @@
 import random
 
 import numpy as np
-from tests.hdl.helpers import Store, simulate
+from tests.hdl.helpers import Store, simulate, wait
 
 from ohmloom.spec.commands import ANSWER, FORM, PROGRAM, PULSE, READ, Cause, Memory, Polarity
 from ohmloom.spec.memory_map import MemoryMap
@@ -59,22 +59,47 @@ class Bench:
         simulate(self.dut, main, background=(self.store.serve, self.afe.serve), timeout_cycles=timeout_cycles)
         return answers
 
+    def run_latched(self, command, values, cycles, timeout_cycles=20_000):
+        """A request during which something else sets the safety latch, after so many cycles. Returns the answer's values."""
+        answers = []
+        length = command.answer.header_bytes + (
+            values["rows"] * self.spec.columns * 12 // 8 if command is READ else self.spec.columns * 5
+        )
+
+        async def trip(ctx):
+            await wait(ctx, cycles)
+            self.afe.latched = True
+
+        async def main(ctx):
+            answer, _, tripped = await self._job(ctx, command, values, length)
+            answers.append((command.answer.unpack(answer), tripped))
+
+        simulate(self.dut, main, background=(self.store.serve, self.afe.serve, trip), timeout_cycles=timeout_cycles)
+        return answers[0]
+
     async def _execute(self, ctx, command, values):
-        controller, dut, places = self.controller, self.dut, self.places
-        request = command.request.pack(**values)
+        controller = self.controller
         if command is FORM:
             arm(controller)
-        pulses = controller._engine.pulses
-        kind, wanted = controller.execute(command.code, request)
+        before = controller._engine.pulses
+        kind, wanted = controller.execute(command.code, command.request.pack(**values))
         assert kind == command.code | ANSWER, "the emulator refused the request"
-        pulses = controller._engine.pulses - pulses
+        got, pulses, tripped = await self._job(ctx, command, values, len(wanted))
+        wanted_values = command.answer.unpack(wanted)
+        np.testing.assert_equal(command.answer.unpack(got), wanted_values)
+        assert (pulses, tripped) == (controller._engine.pulses - before, controller._trip_cause != 0)
+        self.compare()
+        return wanted_values
 
-        slot = self.rng.randrange(places.slots)
-        begin, answer = places.request(slot), places.answer(self.rng.randrange(places.slots))
-        memory = self.store.memory
+    async def _job(self, ctx, command, values, length):
+        """Has the engine do a job. Returns the answer, the pulses counted, and whether it tripped."""
+        engine, places, memory = self.dut.engine, self.places, self.store.memory
+        request = command.request.pack(**values)
+        begin = places.request(self.rng.randrange(places.slots))
+        answer = places.answer(self.rng.randrange(places.slots))
         memory[begin : begin + len(request)] = request
-        memory[answer : answer + len(wanted)] = bytes(self.rng.getrandbits(8) for _ in wanted)
-        for name, content in controller.memories._bytes.items():
+        memory[answer : answer + length] = self.rng.randbytes(length)
+        for name, content in self.controller.memories._bytes.items():
             memory[places.base[name] : places.base[name] + len(content)] = content
         before = bytes(memory)
         fields = {
@@ -84,34 +109,31 @@ class Bench:
             **{key: value for key, value in values.items() if np.ndim(value) == 0 and key != "polarity"},
             "reset": values.get("polarity", 0) == Polarity.RESET,
         }
-        for name in dut.engine.job.payload.shape().members:
-            ctx.set(dut.engine.job.payload[name], fields.get(name, 0))
-        ctx.set(dut.engine.job.valid, 1)
+        names = engine.job.payload.shape().members
+        for name in names:
+            ctx.set(engine.job.payload[name], fields.get(name, 0))
+        ctx.set(engine.job.valid, 1)
         counted, cycles, taken, done = 0, 0, False, 0
         while not done:
             _, _, ready, done, pulse, drive, tripped, saturated = await ctx.tick().sample(
-                dut.engine.job.ready, dut.engine.done, dut.engine.count_pulse, dut.engine.count_drive,
-                dut.engine.tripped, dut.engine.saturated,
+                engine.job.ready, engine.done, engine.count_pulse, engine.count_drive, engine.tripped,
+                engine.saturated,
             )  # fmt: skip
-            if ready and not taken:
-                taken = True
-                ctx.set(dut.engine.job.valid, 0)
-                for name in dut.engine.job.payload.shape().members:
-                    ctx.set(dut.engine.job.payload[name], 0)
+            assert not drive  # the emulator counts the sequencer's only
             counted += pulse
             cycles += 1
-            assert not drive  # the emulator counts the sequencer's only
+            if ready and not taken:
+                taken = True
+                ctx.set(engine.job.valid, 0)
+                for name in names:
+                    ctx.set(engine.job.payload[name], 0)
         assert taken
+        assert saturated == 0
         self.cycles.append(cycles)
-        got = bytes(memory[answer : answer + len(wanted)])
-        got_values, wanted_values = command.answer.unpack(got), command.answer.unpack(wanted)
-        np.testing.assert_equal(got_values, wanted_values)
         after = bytearray(memory)
-        after[answer : answer + len(wanted)] = before[answer : answer + len(wanted)]
+        after[answer : answer + length] = before[answer : answer + length]
         assert bytes(after) == before, "something else in the store has changed"
-        assert (counted, bool(tripped), saturated) == (pulses, controller._trip_cause != 0, 0)
-        self.compare()
-        return wanted_values
+        return bytes(memory[answer : answer + length]), counted, bool(tripped)
 
     def compare(self):
         """Everything in the fabrics is the same, and so are the times and energies spent."""
