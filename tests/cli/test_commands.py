@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import ohmloom
+from ohmloom.spec.core import FIRMWARE_MAGIC, FIRMWARE_VERSION, IMAGE_HEADER_DTYPE
 from ohmloom.spec.policy import FORMED_SIEMENS
 
 Run = Callable[..., Any]
@@ -141,8 +143,47 @@ def test_upkeep(run: Run) -> None:
     assert json.loads(run("--baud", 460_800, "info", "-e", NOISY, "--json").out)["baud"] == 460_800
     assert [entry["tile"] for entry in json.loads(run("calibrate", "-e", NOISY, "--json").out)] == [0, 1]
     assert [entry["tile"] for entry in json.loads(run("calibrate", "-e", NOISY, "-t", 1, "--json").out)] == [1]
-    assert run("selftest", "-e", NOISY).out == "everything is well\n"
-    assert run("selftest", "-e", NOISY, "--json").out == "[]\n"
+    assert run("check", "-e", NOISY).out == "everything is well\n"
+    assert run("check", "-e", NOISY, "--json").out == "[]\n"
+
+
+def test_check_names_what_is_broken(run: Run) -> None:
+    broken = "emu://bench-8x16?faults=adc:0:5,reference:1:9"
+    result = run("check", "-e", broken)
+    assert (result.code, result.err) == (1, "ohmloom: the self-test found 2 faults\n")
+    assert "tile 0, column 5" in result.out
+    found = json.loads(run("check", "-e", broken, "--json").out)
+    assert [(entry["kind"], entry["tile"], entry["column"], entry["row"]) for entry in found] == [
+        ("ADC_CHANNEL", 0, 5, None), ("REFERENCE", 1, 9, None),
+    ]  # fmt: skip
+
+
+def test_journalled_run_resume_and_refresh(run: Run) -> None:
+    np.save("targets.npy", np.full((8, 16), 20e-6))
+    kept = "emu://bench-8x16?state=journal.npz&stuck=0"
+    assert "nothing to resume" in run("resume", "-e", kept).err
+    assert "journal" in run("refresh", "-e", kept).err
+    assert json.loads(run("program", "targets.npy", "-e", kept, "--journal", "--json").out)["converged_fraction"] == 1.0
+    assert json.loads(run("resume", "-e", kept, "--json").out)["cells_selected"] == 0
+    run("advance", 1e7, "-e", kept)
+    refreshed = json.loads(run("refresh", "-e", kept, "-t", 0, "--json").out)
+    assert 0 < refreshed["cells_selected"] < 128
+    assert refreshed["converged_fraction"] == 1.0
+    assert run("refresh", "-e", kept, "-t", 1).code == 1
+
+
+def test_update_firmware(run: Run) -> None:
+    code = bytes(1000)
+    header = (FIRMWARE_MAGIC, FIRMWARE_VERSION + 1, len(code) + IMAGE_HEADER_DTYPE.itemsize, zlib.crc32(code), 0)
+    image = np.array(header, dtype=IMAGE_HEADER_DTYPE).tobytes() + code
+    Path("firmware.bin").write_bytes(image)
+    Path("cut.bin").write_bytes(image[:-1])
+    Path("other.bin").write_bytes(code)
+    assert run("update-firmware", "firmware.bin", "-e", NOISY).out == "firmware 0.1.1 runs\n"
+    assert run("update-firmware", "firmware.bin", "-e", NOISY, "--ram").code == 0
+    assert "damaged" in run("update-firmware", "cut.bin", "-e", NOISY).err
+    assert "no firmware image" in run("update-firmware", "other.bin", "-e", NOISY).err
+    assert run("update-firmware", "none.bin", "-e", NOISY).code == 1
 
 
 def test_a_network_from_file_to_outputs(run: Run) -> None:

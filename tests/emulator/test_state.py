@@ -323,9 +323,9 @@ def test_effects_may_be_a_list_of_names():
 
 def test_faults_are_of_the_opened_board_and_not_of_the_file(file):
     with ohmloom.connect(f"emu://{CHIP}?faults=adc:0:1,reference:1:2", state=file) as chip:
-        assert [finding[1:3] for finding in chip.selftest()] == [(0, 1), (1, 2)]
+        assert [(finding.tile, finding.column) for finding in chip.selftest()] == [(0, 1), (1, 2)]
     with ohmloom.connect(f"emu://{CHIP}", state=file, faults=["row:1:7"]) as chip:
-        assert [finding[1:3] for finding in chip.selftest()] == [(1, 7)]
+        assert [(finding.tile, finding.row) for finding in chip.selftest()] == [(1, 7)]
     with ohmloom.connect(f"emu://{CHIP}", state=file) as chip:
         assert chip.selftest() == []
 

@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from numpy.typing import ArrayLike
 
 from ohmloom.chip.connection import Progress, no_progress
+from ohmloom.chip.findings import SelftestFinding
+from ohmloom.chip.runs import RunStatus
 from ohmloom.chip.vectors import Vectors
 from ohmloom.compiler import Network
 from ohmloom.errors import ArgumentError
@@ -20,7 +22,7 @@ from ohmloom.spec import ChipSpec
 from ohmloom.train.in_situ import train_in_situ
 from ohmloom.train.in_the_loop import fine_tune
 
-__all__ = ["SPEC_SCHEMES", "Chip", "Progress", "connect", "record"]
+__all__ = ["SPEC_SCHEMES", "Chip", "Progress", "RunStatus", "SelftestFinding", "connect", "record"]
 
 SPEC_SCHEMES = ("emu", "rtl")
 

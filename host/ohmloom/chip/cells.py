@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ohmloom.chip.connection import Connection, Progress, no_progress
+from ohmloom.chip.connection import Progress, no_progress
+from ohmloom.chip.firmware import Core
+from ohmloom.chip.runs import Runs
 from ohmloom.compiler import FaultMap
 from ohmloom.errors import ArgumentError, ChipError
 from ohmloom.program_report import ProgramReport
@@ -25,6 +27,7 @@ from ohmloom.spec.commands import (
     CellStatus,
     Command,
     Polarity,
+    RunKind,
 )
 from ohmloom.spec.policy import VIRGIN_SIEMENS
 
@@ -36,7 +39,7 @@ VIRGIN_SAMPLES = 16
 FAULT_LEVELS, FAULT_TOLERANCE, FAULT_SAMPLES = (0.25, 0.75), 0.4, 16
 
 
-class Cells(Connection):
+class Cells(Runs, Core):
     """A chip's cells, by tile, row and column."""
 
     def form(self, tile: int, mask: ArrayLike | None = None, *, progress: Progress = no_progress) -> ProgramReport:
@@ -46,7 +49,6 @@ class Cells(Connection):
         """
         selected = self._cells(tile, "mask", True if mask is None else mask, bool)
         self._calibrate_once(tile)  # an offset may look like a formed cell
-        self._calibrate_once(tile)
         rows = np.flatnonzero(selected.any(axis=1))
 
         def requests() -> Iterator[tuple[Command, dict[str, Any]]]:
@@ -65,40 +67,35 @@ class Cells(Connection):
         *,
         policy: Policy | str | None = None,
         form: bool = True,
+        journal: bool = False,
         progress: Progress = no_progress,
     ) -> ProgramReport:
         """Brings the cells of a tile to `target_siemens` (rows, columns) within the tolerance by write-verify; NaN leaves a cell alone.
 
-        form: cells that are not formed yet are formed first. policy: a write-verify policy or its name; it stays loaded.
+        form: cells that are not formed yet are formed first. policy: a write-verify policy or its name; it stays loaded. journal: the firmware
+        keeps targets and progress in flash and tries cells again that did not converge; after a power cut `resume` goes on.
         Raises ArgumentError, before anything is sent, for a wrong shape, a negative or unreachable target or a tolerance below one code.
         """
         target = self._cells(tile, "target_siemens", target_siemens, float)
-        selected = np.isfinite(target)
-        step = self.spec.siemens_per_code(self.spec.verify_range)
-        wanted = target[selected]
-        highest = 2000 * step
-        if np.isinf(target).any() or (wanted < 0).any() or (wanted > highest).any():
-            raise ArgumentError(
-                f"target_siemens: values within 0..{highest:.3g} or NaN wanted, given {np.nanmin(target):.3g}..{np.nanmax(target):.3g}"
-            )
-        if not step <= tolerance_siemens <= highest:
-            raise ArgumentError(f"tolerance_siemens: {tolerance_siemens} is not within {step:.3g}..{highest:.3g}")
+        cells = self._targets(target, tolerance_siemens)
         if policy is not None:
             self.load_policy(policy)
+        if journal:
+            all_cells = np.zeros((self.spec.tiles, *cells.shape), dtype=np.int64)
+            all_cells[tile] = cells
+            report = self._program_run(all_cells, progress, form=form)
+            return ProgramReport(
+                report.selected[tile], report.status[tile], report.pulses[tile], report.conductance[tile], report.formed
+            )
         self._calibrate_once(tile)
-        formed = 0
-        if form and selected.any():
-            virgin = selected & (self.read_conductance(tile, samples=VIRGIN_SAMPLES) < VIRGIN_SIEMENS)
-            if virgin.any():
-                formed = int(virgin.sum())
-                self.form(tile, virgin, progress=progress)
-        cells = np.zeros((*target.shape, 2), dtype=np.int64)
-        cells[selected, 0] = np.rint(wanted / step)
-        cells[selected, 1] = int(tolerance_siemens / step)
+        selected = cells[..., 1] > 0
+        virgin = self._virgin(tile, selected if form else np.zeros_like(selected))
+        if virgin.any():
+            self.form(tile, virgin, progress=progress)
         rows = np.flatnonzero(selected.any(axis=1))
         requests = ((PROGRAM, {"tile": tile, "row": int(row), "cells": cells[row]}) for row in rows)
         report = self._report(selected, rows, self._session.stream(requests), "programming", progress)
-        return ProgramReport(selected, report.status, report.pulses, report.conductance, formed)
+        return ProgramReport(selected, report.status, report.pulses, report.conductance, int(virgin.sum()))
 
     def read_conductance(self, tile: int, *, samples: int = 1) -> Floats:
         """Conductances (rows, columns) in siemens, each read `samples` times and averaged."""
@@ -156,15 +153,17 @@ class Cells(Connection):
             raise ArgumentError(
                 f"volts: a list of finite values within +-{spec.limits.read_v} V wanted, given {volts!r}"
             )
-        answer = self._session.request(
-            IV,
-            tile=self._tile(tile),
-            row=self._index("row", row, spec.rows),
-            column=self._index("column", column, spec.columns),
-            range=tia_range,
-            codes=codes.astype(np.int64),
-        )
-        amperes: Floats = answer["codes"] * (spec.column_adc.lsb_v / spec.afe.tia_ohm[tia_range] / (1 << FRACTION_BITS))
+        place = {
+            "tile": self._tile(tile),
+            "row": self._index("row", row, spec.rows),
+            "column": self._index("column", column, spec.columns),
+            "range": tia_range,
+        }
+        most = (self._session.payload_max - IV.answer.header_bytes) // 2
+        parts = np.split(codes.astype(np.int64), range(most, codes.size, most))
+        answers = self._session.stream((IV, {**place, "codes": part}) for part in parts)
+        points = np.concatenate([answer["codes"] for answer in answers])
+        amperes: Floats = points * (spec.column_adc.lsb_v / spec.afe.tia_ohm[tia_range] / (1 << FRACTION_BITS))
         return amperes
 
     def find_faults(self, *, progress: Progress = no_progress) -> FaultMap:
@@ -186,15 +185,60 @@ class Cells(Connection):
     # Inside
 
     def _program_tiles(
-        self, targets: Floats, tolerance_siemens: float, progress: Progress, *, form: bool = True
+        self,
+        targets: Floats,
+        tolerance_siemens: float,
+        progress: Progress,
+        *,
+        form: bool = True,
+        journal: bool = False,
     ) -> ProgramReport:
         """Brings the cells of all tiles to targets (tiles, rows, columns)."""
+        if journal:
+            return self._program_run(self._targets(targets, tolerance_siemens), progress, form=form)
         return ProgramReport.of_tiles(
             [
                 self.program_conductance(tile, target, tolerance_siemens, form=form, progress=progress)
                 for tile, target in enumerate(targets)
             ]
         )
+
+    def _program_run(self, cells: NDArray[np.int64], progress: Progress, *, form: bool) -> ProgramReport:
+        """Forms and programs cells (tiles, rows, columns, 2) in runs that the journal keeps."""
+        selected = cells[..., 1] > 0
+        for tile in np.flatnonzero(selected.any(axis=(1, 2))):
+            self._calibrate_once(int(tile))
+        virgin = np.array([self._virgin(tile, form & wanted) for tile, wanted in enumerate(selected)])
+        if virgin.any():
+            mask = np.zeros_like(cells)
+            mask[..., 1] = virgin
+            self._run(RunKind.FORM, mask, progress)
+        report = self._run(RunKind.PROGRAM, cells, progress)
+        return ProgramReport(selected, report.status, report.pulses, report.conductance, int(virgin.sum()))
+
+    def _targets(self, target: Floats, tolerance_siemens: float) -> NDArray[np.int64]:
+        """Target and tolerance (..., 2) in verify codes of conductances (...); 0 for cells that are left alone."""
+        step = self.spec.siemens_per_code(self.spec.verify_range)
+        selected = np.isfinite(target)
+        wanted = target[selected]
+        highest = 2000 * step
+        if np.isinf(target).any() or (wanted < 0).any() or (wanted > highest).any():
+            raise ArgumentError(
+                f"target_siemens: values within 0..{highest:.3g} or NaN wanted, given {np.nanmin(target):.3g}..{np.nanmax(target):.3g}"
+            )
+        if not step <= tolerance_siemens <= highest:
+            raise ArgumentError(f"tolerance_siemens: {tolerance_siemens} is not within {step:.3g}..{highest:.3g}")
+        cells = np.zeros((*target.shape, 2), dtype=np.int64)
+        cells[selected, 0] = np.rint(wanted / step)
+        cells[selected, 1] = int(tolerance_siemens / step)
+        return cells
+
+    def _virgin(self, tile: int, selected: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The selected cells that are not formed yet."""
+        if not selected.any():
+            return selected
+        virgin: NDArray[np.bool_] = selected & (self.read_conductance(tile, samples=VIRGIN_SAMPLES) < VIRGIN_SIEMENS)
+        return virgin
 
     def _report(
         self,

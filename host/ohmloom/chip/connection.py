@@ -8,11 +8,13 @@ from pathlib import Path
 from time import sleep
 from types import TracebackType
 from typing import Any, Self
+from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ohmloom.errors import ArgumentError, LinkError
+from ohmloom.chip.findings import SelftestFinding, finding
+from ohmloom.errors import ArgumentError, ChipError, LinkError
 from ohmloom.link import Session
 from ohmloom.spec import ChipSpec, Policy, load_chip, load_policy, registers
 from ohmloom.spec.arithmetic import CORRECTION_DTYPE, GAIN_ONE
@@ -27,6 +29,7 @@ from ohmloom.spec.commands import (
     SERVICE,
     WRITE_REGISTERS,
     Cause,
+    ErrorCode,
     EventKind,
     Finding,
     Memory,
@@ -54,6 +57,7 @@ class Connection:
                 f"{self.spec.digest:08x}: give its own spec"
             )
         self._version: int = answer["version"]
+        self._warned = False  # that nothing calibrates
 
     def __enter__(self) -> Self:
         return self
@@ -148,10 +152,13 @@ class Connection:
         content = self._read_memory(Memory.CORRECTION, int(np.prod(shape)) * CORRECTION_DTYPE.itemsize)
         return np.frombuffer(content, CORRECTION_DTYPE).reshape(shape)
 
-    def selftest(self) -> list[tuple[Finding, int, int, int]]:
-        """(finding, tile, column, value) of everything that is wrong; an empty list is good."""
-        rows = self._session.request(SELFTEST)["findings"]
-        return [(Finding(row["kind"]), int(row["tile"]), int(row["index"]), int(row["value"])) for row in rows]
+    def selftest(self) -> list[SelftestFinding]:
+        """Everything that is wrong with memories, converters, reference resistors and rows; an empty list is good.
+
+        A shorted row shows once a cell of it is formed. At most as many findings as one answer holds.
+        """
+        rows = self._session.request(SELFTEST)["findings"].tolist()
+        return [finding(self.spec, Finding(kind), tile, index, value) for kind, tile, index, value in rows]
 
     def load_policy(self, policy: Policy | str) -> None:
         """Loads a write-verify policy, by name or as it is."""
@@ -179,11 +186,22 @@ class Connection:
     # Inside
 
     def _calibrate_once(self, tile: int) -> None:
-        """Calibrates a tile whose stored correction is still the neutral one."""
+        """Calibrates a tile whose stored correction is still the neutral one; warns, once, where no firmware runs that could."""
         size = len(self.spec.afe.tia_ohm) * self.spec.columns * CORRECTION_DTYPE.itemsize
         stored = np.frombuffer(self._read_memory(Memory.CORRECTION, size, tile * size), CORRECTION_DTYPE)
-        if (stored["offset"] == 0).all() and (stored["gain"] == GAIN_ONE).all():
+        if not (stored["offset"] == 0).all() or not (stored["gain"] == GAIN_ONE).all():
+            return
+        try:
             self.calibrate(tile)
+        except ChipError as error:
+            if error.code != ErrorCode.NO_FIRMWARE:
+                raise
+            if not self._warned:
+                self._warned = True
+                warn(
+                    "the controller runs no firmware, which calibrates its columns: offsets (5 codes) and gain errors (2 %) stay in",
+                    stacklevel=2,
+                )
 
     def _registers(self) -> dict[str, int]:
         values: dict[str, int] = {}

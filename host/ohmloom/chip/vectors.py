@@ -82,21 +82,26 @@ class Vectors(Cells):
         tolerance_siemens: float = 1e-6,
         policy: Policy | str | None = None,
         repair: bool = True,
+        journal: bool = False,
         progress: Progress = no_progress,
     ) -> ProgramReport:
         """Programs a compiled network: calibrates, forms and write-verifies the cells it uses, then loads its steps and biases.
 
         repair: where a cell has not reached its target, the other cells of its weight make up for the difference as far as they can.
+        journal: the firmware keeps targets and progress in flash and tries cells again; after a power cut `resume`, then `load`.
         """
         self._check_network(network)
         if policy is not None:
             self.load_policy(policy)
-        report = self._program_tiles(network.targets, tolerance_siemens, progress)
+        report = self._program_tiles(network.targets, tolerance_siemens, progress, journal=journal)
         if repair and report.failed.any():
             targets = compensated(network, FaultMap(report.failed, report.conductance), self.spec)
             # A cell that works is written again only where its target has moved.
             moved = report.converged & (np.abs(targets - network.targets) > tolerance_siemens)
-            second = self._program_tiles(np.where(moved, targets, np.nan), tolerance_siemens, progress, form=False)
+            # A run's journal has all its targets, so that a resume or a refresh knows every cell, the bad ones too.
+            kept = network.targets if journal and moved.any() else np.full(targets.shape, np.nan)
+            again = np.where(moved, targets, kept)
+            second = self._program_tiles(again, tolerance_siemens, progress, form=False, journal=journal)
             report = report.followed_by(second)
         self.load(network)
         return report

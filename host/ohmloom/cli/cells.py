@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +11,13 @@ import typer
 from ohmloom.cli.connection import DEFAULT_ENDPOINT, Column, Endpoint, Row, Tile, opened
 from ohmloom.cli.files import InputFile, OutputFile, array_ending, read_array, write_array
 from ohmloom.cli.output import Json, print_json, print_table, progress_bar
-from ohmloom.cli.report import ReportFile, show_report
+from ohmloom.cli.report import Journal, ReportFile, show_report
 
 SHOWN_COLUMNS = 16  # wider tiles are summed up, not printed
 
 
 def register(app: typer.Typer) -> None:
-    for command in (form, program, read, pulse, iv):
+    for command in (form, program, resume, refresh, read, pulse, iv):
         app.command()(command)
 
 
@@ -50,13 +51,49 @@ def program(
         str | None, typer.Option(metavar="NAME", help="Write-verify policy, or path of a TOML file; it stays loaded.")
     ] = None,
     form: Annotated[bool, typer.Option(help="Form cells that are not formed yet first.")] = True,
+    journal: Journal = False,
     report_json: ReportFile = None,
     json: Json = False,
 ) -> None:
     """Program a tile to target conductances (rows, columns) in siemens; NaN or an empty field leaves a cell alone."""
     values = read_array(targets)
     with opened(endpoint) as chip, progress_bar() as progress:
-        report = chip.program_conductance(tile, values, tolerance, policy=policy, form=form, progress=progress)
+        report = chip.program_conductance(
+            tile, values, tolerance, policy=policy, form=form, journal=journal, progress=progress
+        )
+    show_report(report, json=json, file=report_json)
+
+
+def resume(
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    policy: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Write-verify policy of the run, where it was not the chip's own."),
+    ] = None,
+    report_json: ReportFile = None,
+    json: Json = False,
+) -> None:
+    """Go on with a journalled run that a power cut, a trip or a lost line has interrupted."""
+    with opened(endpoint) as chip, progress_bar() as progress:
+        report = chip.resume(policy=policy, progress=progress)
+        status = chip.run_status()
+    show_report(report, json=json, file=report_json)
+    if status.kind.name == "FORM":
+        print("the cells are formed; program them now", file=sys.stderr)
+
+
+def refresh(
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    tile: Annotated[
+        int | None, typer.Option("--tile", "-t", min=0, help="Tile, from 0; all of them if not given.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, max=64, help="Conversions to average for each cell.")] = 16,
+    report_json: ReportFile = None,
+    json: Json = False,
+) -> None:
+    """Program again the cells that drifted out of their tolerance since the last journalled run."""
+    with opened(endpoint) as chip, progress_bar() as progress:
+        report = chip.refresh(tile, samples=samples, progress=progress)
     show_report(report, json=json, file=report_json)
 
 

@@ -22,6 +22,12 @@ ReportFile = Annotated[
         help="Write the report with every cell's result to this file.",
     ),
 ]
+Journal = Annotated[
+    bool,
+    typer.Option(
+        "--journal", help="Keep targets and progress in the board's flash: `ohmloom resume` goes on after a power cut."
+    ),
+]
 
 
 def show_report(report: ProgramReport, *, json: bool, file: Path | None) -> None:

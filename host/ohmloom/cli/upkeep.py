@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ohmloom.cli.connection import DEFAULT_ENDPOINT, Endpoint, opened
-from ohmloom.cli.output import Json, print_json, print_table
+from ohmloom.cli.output import Json, print_json, print_table, progress_bar
 from ohmloom.errors import Error
 
 
 def register(app: typer.Typer) -> None:
-    for command in (info, calibrate, selftest, advance, events, stop, clear_trip):
+    for command in (info, calibrate, check, update_firmware, advance, events, stop, clear_trip):
         app.command()(command)
 
 
@@ -57,24 +58,32 @@ def calibrate(
         print_table("", ("tile", "offset, codes", "gain error, %", "residual, codes", "failed columns"), rows)
     failed = sum(entry["failed"] for entry in reports)
     if failed:
-        raise Error(f"{failed} columns are out of bounds; run selftest")
+        raise Error(f"{failed} columns are out of bounds; run check")
 
 
-def selftest(endpoint: Endpoint = DEFAULT_ENDPOINT, json: Json = False) -> None:
-    """Test memories, converters and references. Fails when anything is wrong."""
+def check(endpoint: Endpoint = DEFAULT_ENDPOINT, json: Json = False) -> None:
+    """Have the chip test its memories, converters, references and rows. Fails when anything is wrong."""
     with opened(endpoint) as chip:
-        findings = [
-            {"finding": finding.name, "tile": tile, "column": column, "value": value}
-            for finding, tile, column, value in chip.selftest()
-        ]
+        findings = chip.selftest()
     if json:
-        print_json(findings)
+        print_json([{**vars(found), "kind": found.kind.name} for found in findings])
     elif findings:
-        print_table("", ("finding", "tile", "column", "value"), [tuple(entry.values()) for entry in findings])
+        print_table("", ("finding", "what"), [(found.kind.name, found.text) for found in findings])
     else:
         print("everything is well")
     if findings:
         raise Error(f"the self-test found {len(findings)} faults")
+
+
+def update_firmware(
+    image: Annotated[Path, typer.Argument(metavar="FILE", help="firmware.bin of `ohmloom build --firmware`.")],
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    ram: Annotated[bool, typer.Option("--ram", help="Until the next power-up only; flash keeps its firmware.")] = False,
+) -> None:
+    """Load new firmware over the link and start it. A bad image is refused, and the old one goes on."""
+    with opened(endpoint) as chip, progress_bar() as progress:
+        version = chip.update_firmware(image, flash=not ram, progress=progress)
+    print(f"firmware {version} runs")
 
 
 def advance(

@@ -12,7 +12,7 @@ import typer
 from ohmloom.cli.connection import DEFAULT_ENDPOINT, Endpoint, Tile, opened
 from ohmloom.cli.files import InputFile, OutputFile, read_array, write_array
 from ohmloom.cli.output import Json, print_json, progress_bar
-from ohmloom.cli.report import ReportFile, show_report
+from ohmloom.cli.report import Journal, ReportFile, show_report
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +50,7 @@ def load(
     policy: Annotated[
         str | None, typer.Option(metavar="NAME", help="Write-verify policy, or path of a TOML file; it stays loaded.")
     ] = None,
+    journal: Journal = False,
     report_json: ReportFile = None,
     json: Json = False,
 ) -> None:
@@ -61,7 +62,7 @@ def load(
         if not cells:
             chip.load(compiled)
             return
-        report = chip.program(compiled, tolerance_siemens=tolerance, policy=policy, progress=progress)
+        report = chip.program(compiled, tolerance_siemens=tolerance, policy=policy, journal=journal, progress=progress)
     show_report(report, json=json, file=report_json)
 
 

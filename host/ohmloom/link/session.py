@@ -35,6 +35,8 @@ SEARCH_RATES = (3_000_000, 2_000_000, 1_000_000, 921_600, 460_800, 230_400)
 _ALLOWED_S: Mapping[int, float] = {
     commands.PROGRAM.code: 0.5, commands.FORM.code: 0.5, commands.READ.code: 0.5, commands.IV.code: 0.5,
     commands.CALIBRATE.code: 5.0, commands.SELFTEST.code: 5.0, commands.ADVANCE.code: 5.0,
+    commands.RUN_BEGIN.code: 30.0, commands.RUN_LOAD.code: 0.5, commands.RUN_NEXT.code: 5.0, commands.REFRESH.code: 1.0,
+    commands.UPDATE.code: 0.5, commands.BOOT.code: 5.0,
 }  # fmt: skip
 
 
