@@ -100,13 +100,13 @@ class WriteVerify(wiring.Component):
         ]
         with m.If(~corrections.valid & access & (step.access != Access.GET)):
             m.d.comb += store.write.eq(Cat(~cursor[0], cursor[0]))
-        with m.Switch(step.access):
+        with m.Switch(step.access):  # 0 when nothing is put
+            with m.Case(Access.PUT_STATUS):
+                m.d.comb += byte.eq(unit.word[CODE : Flag.RUNNING])
             with m.Case(Access.PUT_LOW):
                 m.d.comb += byte.eq(unit.value)
             with m.Case(Access.PUT_HIGH):
                 m.d.comb += byte.eq(unit.value[8:])
-            with m.Default():
-                m.d.comb += byte.eq(unit.word[CODE : Flag.RUNNING])
 
         with m.Switch(step.control):
             with m.Case(Control.CURSOR_DATA):
