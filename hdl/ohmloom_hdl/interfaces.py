@@ -141,8 +141,9 @@ class AfePort(wiring.Signature):
     that the next codes may be written. `samples` come for each drive in order, in rising order of columns within a slot
     and of slots, and cannot be held back. `route` is looked at when a routed drive is taken.
 
-    Pulses: write the mask through `mask_*`, offer `pulse`; it is taken at once when no drive is under way. `pulse_done`
-    strobes at its end, with `pulse_tripped` when it set the safety latch or was cut or refused by it.
+    Pulses: write the mask through `mask_*`, never in a cycle with `code_write`, offer `pulse`; it is taken at once when no
+    drive is under way. `pulse_done` strobes at its end, with `pulse_tripped` when it set the safety latch or was cut or
+    refused by it.
 
     After a trip all that is under way ends: `samples` with `last` come for every drive that was taken, with any codes.
     `idle`: nothing is under way.

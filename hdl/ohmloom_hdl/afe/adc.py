@@ -55,9 +55,9 @@ class AdcDriver(wiring.Component):
         running = Signal()
         cycle = Signal(range(self.frame))
         # The slot that this frame samples: below the first one, modulo the counter's size, while latency is filled.
-        slot = Signal(index_bits(part.channels + timing.latency))
-        warm = Signal(range(timing.latency + 1))
-        last = Signal.like(self.last)
+        slot = Signal(index_bits(part.channels + timing.latency), reset_less=True)
+        warm = Signal(range(timing.latency + 1), reset_less=True)
+        last = Signal.like(self.last, reset_less=True)
         final = slot == last
 
         with m.If(self.load):
@@ -84,7 +84,7 @@ class AdcDriver(wiring.Component):
             self.sampled.eq(running & (cycle == 0) & (warm == 0) & final),
         ]
 
-        words = Signal(data.ArrayLayout(part.frame_bits, adcs))
+        words = Signal(data.ArrayLayout(part.frame_bits, adcs), reset_less=True)
         for adc in range(adcs):
             m.d.sync += words[adc].eq(Cat(self.sdo[adc], words[adc]))
         complete = Signal()

@@ -50,7 +50,8 @@ class FrontEnd(wiring.Component):
                     "routed": 1,
                     "writing": 1,
                 }
-            )
+            ),
+            reset_less=True,
         )
         self._in_force = Signal()  # the switches show `held`, a drive that is not routed
         self._pending = Signal()  # a pattern has not been latched yet
@@ -60,8 +61,8 @@ class FrontEnd(wiring.Component):
         self._timer = Signal(range(max(settling.drive, settling.rail, settling.stage) + 1))
         # Of the drive that comes into force next: its conversions, and the tiles of its route after the first.
         slots = index_bits(spec.column_adc.channels)
-        self._slots = {name: Signal(slots, name=name) for name in ("first_slot", "last_slot")}
-        self._further = Signal(range(spec.tiles))
+        self._slots = {name: Signal(slots, name=name, reset_less=True) for name in ("first_slot", "last_slot")}
+        self._further = Signal(range(spec.tiles), reset_less=True)
         # Of the drive in force: tiles that settle after the one that `timer` is for; the ADCs know its slots, and wait to
         # start; its last sample has not been taken.
         self._stages, self._loaded, self._sampling = Signal.like(self._further), Signal(), Signal()
@@ -226,7 +227,10 @@ class FrontEnd(wiring.Component):
             codes.first_row.eq(held.first_row),
             codes.stop.eq(held.stop),
             *[getattr(out, name).eq(getattr(codes, name)) for name in ("row_code_write", "row_code_dac", "row_code")],
-            *[getattr(pattern, name).eq(getattr(afe, name)) for name in ("mask_write", "mask_column", "mask", "route")],
+            *[getattr(codes, name).eq(getattr(afe, name)) for name in ("mask_write", "mask_column", "mask")],
+            codes.read_column.eq(pattern.mask_column),
+            pattern.mask.eq(codes.masked),
+            pattern.route.eq(afe.route),
             *[getattr(pattern, name).eq(held[name]) for name in ("tile", "first_row", "stop", "tia_range", "routed")],
             pattern.writing.eq(held.writing),
             pattern.reset.eq(afe.pulse.payload.reset),

@@ -9,11 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.switches import SwitchMap
-from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import OutputPort, count_bits, index_bits, route_layout
-
-# As deep as a block RAM at least: of a smaller memory synthesis makes flip-flops.
-EBR_WORDS = 256
 
 
 class SwitchPattern(wiring.Component):
@@ -21,15 +17,15 @@ class SwitchPattern(wiring.Component):
 
     Inputs are held from `start` until `done`. Word lines first_row .. stop - 1 of `tile` are on, where spec.rows stands
     for the reference row; `routed`: all word lines of the route's tiles. writing: the columns of the mask are on, rails
-    drive the array, and `reset` tells the polarity. `abort` ends what is under way.
+    drive the array, and `reset` tells the polarity. `mask` is the mask's bit of the column that `mask_column` was in the
+    cycle before. `abort` ends what is under way.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
         self._spec = spec
         super().__init__(
             {
-                "mask_write": In(1),
-                "mask_column": In(index_bits(spec.columns)),
+                "mask_column": Out(index_bits(spec.columns)),
                 "mask": In(1),
                 "start": In(1),
                 "abort": In(1),
@@ -69,7 +65,10 @@ class SwitchPattern(wiring.Component):
             on = [self._tile_of(index) == chain for index in range(self._spec.tiles)]
             shown = [is_on & self._in_use(index) & (lines | fields[index]) for index, is_on in enumerate(on)]
             m.d.comb += self.bits.payload[chain].eq(reduce(or_, shown))
-        m.d.comb += self.bits.payload[self._spec.tiles].eq(self._write_bit(m, position, following) & self.writing)
+        m.d.comb += [
+            self.mask_column.eq(following),
+            self.bits.payload[self._spec.tiles].eq(self._write_bit(m, position) & self.writing),
+        ]
         return m
 
     # A drive that is not routed is a route of one stage, the first.
@@ -113,19 +112,12 @@ class SwitchPattern(wiring.Component):
                         m.d.comb += bit.eq(Value.cast(value) >> offset)
         return bit
 
-    def _write_bit(self, m: Module, position: Signal, following: Signal) -> Value:
+    def _write_bit(self, m: Module, position: Signal) -> Value:
         """The writing chain's bit while writing."""
         fields = SwitchMap(self._spec).write
-        m.submodules.mask = mask = BlockRam(shape=1, depth=max(1 << len(self.mask_column), EBR_WORDS))
-        m.d.comb += [
-            mask.address_w.eq(self.mask_column),
-            mask.data_w.eq(self.mask),
-            mask.write.eq(self.mask_write),
-            mask.address_r.eq(following[: len(self.mask_column)]),
-        ]
         bit = Signal()
         with m.If(position < fields["column"].width):
-            m.d.comb += bit.eq(mask.data_r)
+            m.d.comb += bit.eq(self.mask)
         with m.Elif(position == fields["write"].first):
             m.d.comb += bit.eq(1)
         with m.Elif(position == fields["polarity"].first):

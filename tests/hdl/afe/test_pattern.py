@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from amaranth import Module, Signal
 from tests.hdl.afe.models import Pattern, random_route
 from tests.hdl.helpers import simulate
 
@@ -33,8 +34,11 @@ def test_bits_of_drives_routes_and_pulses(spec, seed) -> None:
             await ctx.tick()
         return taken
 
+    m, columns = Module(), Signal(spec.columns)
+    m.submodules.dut = dut
+    m.d.sync += dut.mask.eq(columns.bit_select(dut.mask_column, 1))
+
     async def main(ctx) -> None:
-        mask = 0
         for _ in range(24):
             kind = rng.choice(["drive", "route", "pulse", "aborted"])
             tile, tia_range = rng.randrange(spec.tiles), rng.randrange(len(spec.afe.tia_ohm))
@@ -54,12 +58,8 @@ def test_bits_of_drives_routes_and_pulses(spec, seed) -> None:
                 ctx.set(dut.first_row, first_row)
                 ctx.set(dut.stop, first_row + 1)
                 mask = rng.getrandbits(spec.columns)
-                for column in rng.sample(range(spec.columns), spec.columns):
-                    ctx.set(dut.mask_write, 1)
-                    ctx.set(dut.mask_column, column)
-                    ctx.set(dut.mask, mask >> column & 1)
-                    await ctx.tick()
-                ctx.set(dut.mask_write, 0)
+                ctx.set(columns, mask)
+                await ctx.tick()
                 wanted = Pattern.pulse(spec, tile, first_row, mask, reset)
             elif kind == "route":
                 wanted = Pattern.route(spec, route)
@@ -77,4 +77,4 @@ def test_bits_of_drives_routes_and_pulses(spec, seed) -> None:
                 assert ctx.get(dut.done)
             assert await shift(ctx) == wanted.chains
 
-    simulate(dut, main, timeout_cycles=24 * (4 * SwitchMap(spec).bits + spec.columns + 10))
+    simulate(m, main, name="SwitchPattern", timeout_cycles=24 * (4 * SwitchMap(spec).bits + spec.columns + 10))
