@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ohmloom.spec import ChipSpec
 from ohmloom_hdl.afe.front_end import FrontEnd
 from ohmloom_hdl.commands.processor import CommandProcessor
+from ohmloom_hdl.engines.samples import SampleMemoryPort, sample_memory
 from ohmloom_hdl.engines.sequencer import Sequencer
 from ohmloom_hdl.engines.write_verify import WriteVerify
 from ohmloom_hdl.interfaces import CODE, AfePins, AfePort, EnginePort, JobKind, StorePort
@@ -56,8 +57,8 @@ class Controller(wiring.Component):
         m.submodules.link = link = Link(spec, emulated=self._emulated)
         m.submodules.store = store = Store(spec, spram=self._spram)
         m.submodules.commands = commands = CommandProcessor(spec, emulated=self._emulated, fill=self._spram)
-        m.submodules.sequencer = sequencer = Sequencer(spec)
-        m.submodules.write_verify = write_verify = WriteVerify(spec)
+        m.submodules.sequencer = sequencer = Sequencer(spec, shared=True)
+        m.submodules.write_verify = write_verify = WriteVerify(spec, shared=True)
         m.submodules.engines = engines = EngineSwitch(spec)
         m.submodules.front_end = front_end = FrontEnd(spec, self._pads_cycles)
         m.submodules.safety = safety = Safety(spec)
@@ -96,6 +97,7 @@ class Controller(wiring.Component):
             connect(m, ports.engine, engine.engine)
             connect(m, engine.store, ports.store)
             connect(m, engine.afe, ports.afe)
+            connect(m, engine.memory, ports.memory)
         connect(m, engines.store, store.engine)
         connect(m, front_end.out, safety.out)
         connect(m, front_end.adc, flipped(pins.adc))
@@ -120,7 +122,14 @@ class _EnginePorts(wiring.Signature):
     """What one engine is connected to."""
 
     def __init__(self, spec: ChipSpec) -> None:
-        super().__init__({"engine": Out(EnginePort(spec)), "store": In(StorePort(spec)), "afe": In(AfePort(spec))})
+        super().__init__(
+            {
+                "engine": Out(EnginePort(spec)),
+                "store": In(StorePort(spec)),
+                "afe": In(AfePort(spec)),
+                "memory": In(SampleMemoryPort(spec)),
+            }
+        )
 
 
 class ProbeSwitch(wiring.Component):
@@ -152,7 +161,9 @@ class ProbeSwitch(wiring.Component):
 
 
 class EngineSwitch(wiring.Component):
-    """Hands a job to the engine that its kind belongs to, with the store and the front end for as long as it takes."""
+    """Hands a job to the engine that its kind belongs to, with the store, the front end and a memory for its samples for as
+    long as it takes.
+    """
 
     def __init__(self, spec: ChipSpec) -> None:
         self._spec = spec
@@ -174,6 +185,7 @@ class EngineSwitch(wiring.Component):
         m.d.comb += vectors.eq(
             (commands.job.payload.kind == JobKind.MVM) | (commands.job.payload.kind == JobKind.INFER)
         )
+        m.submodules.samples = samples = sample_memory(self._spec)
         for chosen, ports in ((vectors, self.sequencer), (~vectors, self.write_verify)):
             # What comes back is nobody else's business, but only one may be told that it can go on.
             m.d.comb += [
@@ -188,6 +200,7 @@ class EngineSwitch(wiring.Component):
                 ports.afe.pulse_done.eq(self.afe.pulse_done),
                 ports.afe.pulse_tripped.eq(self.afe.pulse_tripped),
                 ports.afe.idle.eq(self.afe.idle),
+                ports.memory.data_r.eq(samples.data_r),
             ]
             with m.If(chosen):
                 m.d.comb += [
@@ -200,6 +213,10 @@ class EngineSwitch(wiring.Component):
                     self.afe.code_row.eq(ports.afe.code_row),
                     self.afe.drive.valid.eq(ports.afe.drive.valid),
                     self.afe.drive.payload.eq(ports.afe.drive.payload),
+                    samples.address_r.eq(ports.memory.address_r),
+                    samples.address_w.eq(ports.memory.address_w),
+                    samples.data_w.eq(ports.memory.data_w),
+                    samples.write.eq(ports.memory.write),
                 ]
         vector, cell = self.sequencer, self.write_verify
         # Gates are smaller than a choice: without a job an engine writes zeros.

@@ -101,9 +101,9 @@ class NibbleUnpacker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        place = Signal(range(WORD // 4))  # of the nibble in the word
-        number = Signal(range(NIBBLES))  # and in the code
-        rest = Signal(CODE - 4)  # nibbles before it
+        place = Signal(range(WORD // 4), reset_less=True)  # of the nibble in the word
+        number = Signal(range(NIBBLES), reset_less=True)  # and in the code
+        rest = Signal(CODE - 4, reset_less=True)  # nibbles before it
         nibble = self.words.payload.word_select(place, 4)
         complete, step = number == NIBBLES - 1, Signal()
         m.d.comb += [
@@ -131,9 +131,9 @@ class NibblePacker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        place = Signal(range(WORD // 4))  # of the nibble in the word
-        number = Signal(range(NIBBLES))  # and in the code
-        rest = Signal(WORD - 4)  # nibbles before it
+        place = Signal(range(WORD // 4), reset_less=True)  # of the nibble in the word
+        number = Signal(range(NIBBLES), reset_less=True)  # and in the code
+        rest = Signal(WORD - 4, reset_less=True)  # nibbles before it
         nibble = self.codes.payload.as_unsigned().word_select(number, 4)
         full, step = place == WORD // 4 - 1, Signal()
         m.d.comb += [

@@ -37,7 +37,7 @@ class Corrector(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        value = Signal(signed(WORD + 1))
+        value = Signal(signed(WORD + 1), reset_less=True)
         with m.If(self.offset):
             m.d.sync += value.eq((self.raw << FRACTION_BITS) - self.word.as_signed())
 

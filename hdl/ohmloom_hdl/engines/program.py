@@ -23,7 +23,7 @@ class Until(enum.Enum, shape=3):
     WORD = 1  # a word of the store is there,
     LANES = 2  # the lanes have taken a word,
     CODE = 3  # a code has been unpacked,
-    DRIVE = 4  # the drive has been taken,
+    DRIVE = 4  # the drive has been taken, which is offered,
     WROTE = 5  # a word has been written,
     SAMPLE = 6  # there is a sample
 
@@ -119,29 +119,31 @@ class Act(enum.Enum, shape=4):
     END = 14
 
 
-TAKES = (
-    "flags",
-    "tile",
-    "range",
-    "from_tile",
-    "from_range",
-    "from_pair",
-    "pair",
-    "pairs",
-    "row",
-    "rows",
-    "count",
-    "first",
-    "last",
-    "bias",
-)
+class Take(enum.Enum, shape=4):
+    """Which registers take the word, and whatever comes before it."""
+
+    NONE = 0
+    STEP = 1  # flags and tile of the next drive
+    RANGE = 2
+    PAIR = 3
+    PAIRS = 4
+    ROW = 5
+    ROWS = 6  # also as the number of rows to come
+    FIRST = 7
+    LAST = 8
+    FROM = 9  # flags and tile of the oldest drive
+    FROM_RANGE = 10
+    FROM_PAIR = 11
+    COUNT = 12
+    BIAS = 13
+
 
 INSTRUCTION = data.StructLayout(
     {
         "until": Until,
         "branch": If,
         "unless": 1,
-        "target": 7,
+        "target": 6,
         "act": Act,
         "address": Address,
         "number": 4,
@@ -155,22 +157,18 @@ INSTRUCTION = data.StructLayout(
         "write": Write,
         "row_code": 1,  # 0, or one of these, is written as a row code when done
         "row_lanes": 1,
-        "row_datum": 1,  # word, or code that has been unpacked
-        "last_row": 1,  # for the last row
+        "row_datum": 1,  # code that has been unpacked; or the word, which is for the last row
         "next_row": 1,
-        "next_index": 1,
-        "paired": 1,  # only after odd columns
-        "offer": 1,
-        # Registers that take the word, and whatever comes before it.
-        **{f"take_{name}": 1 for name in TAKES},
+        "next_index": 1,  # with GAIN only after odd columns
+        "take": Take,
     }
 )
 
 
-def _field(name: str, *takes: str, **others) -> dict:
+def _field(name: str, take: Take = Take.NONE, **others) -> dict:
     """Reads a field of a step."""
     number = STEP_DTYPE.fields[name][1] // 2
-    return {"read": 1, "until": Until.WORD, "number": number} | {f"take_{take}": 1 for take in takes} | others
+    return {"read": 1, "until": Until.WORD, "number": number, "take": take} | others
 
 
 def _to_lanes(use: Use) -> dict:
@@ -190,7 +188,6 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
     collect = {"collect": 1}
     unpack = {"address": Address.REQUEST, "unpack": 1}
     answer = {"address": Address.ANSWER}
-    following = {"number": STEP_WORDS}
     correction = {"address": Address.CORRECTION, "read": 1, "ahead": 1} | collect
     bias = {"address": Address.BIAS, "read": 1} | collect
     skip = [
@@ -205,29 +202,29 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
         ("", _unless("mvm", If.INFER)),
         ("", _unless("step", If.FRESH)),
         ("load", unpack | {"feed": Feed.CODE, "use": Use.LOAD, "until": Until.LANES, "next_index": 1} | _unless("load", If.LAST_INDEX)),
-        ("step", _field("flags", "flags", "tile")),
-        ("", _field("range", "range", act=Act.TOP) | _unless("fields", If.ROUTE)),
+        ("step", _field("flags", Take.STEP)),
+        ("", _field("range", Take.RANGE, act=Act.TOP) | _unless("fields", If.ROUTE)),
         ("zeros", {"row_code": 1, "next_row": 1} | _unless("zeros", If.LAST_ROW)),
-        ("fields", _field("pair", "pair")),
-        ("", _field("pairs", "pairs")),
-        ("", _field("row", "row")),
-        ("", _field("rows", "rows", "count")),
-        ("", _field("input", "first")),
-        ("", _field("inputs", "last") | _go("level", If.CHAINED)),
+        ("fields", _field("pair", Take.PAIR)),
+        ("", _field("pairs", Take.PAIRS)),
+        ("", _field("row", Take.ROW)),
+        ("", _field("rows", Take.ROWS)),
+        ("", _field("input", Take.FIRST)),
+        ("", _field("inputs", Take.LAST) | _go("level", If.CHAINED)),
         ("", {"next_index": 1}),  # a code is there in the cycle after its index
         ("rows", {"row_code": 1, "row_lanes": 1, "next_row": 1, "next_index": 1} | _unless("rows", If.ONE_LEFT)),
         ("", _unless("seal", If.ANALOG)),
         ("level", _unless("chain", If.LEVEL)),
-        ("", _field("level", row_code=1, row_datum=1, last_row=1)),
+        ("", _field("level", row_code=1, row_datum=1)),
         ("chain", _unless("seal", If.ANALOG)),
-        ("", following | {"act": Act.CHAIN} | _go("step")),
+        ("", {"act": Act.CHAIN} | _go("step")),
         ("seal", {"act": Act.SEAL} | _go("ready")),
         ("mvm", {"act": Act.MULTIPLY}),
         ("codes", unpack | {"until": Until.CODE, "row_code": 1, "row_datum": 1, "next_row": 1} | _unless("codes", If.LAST_ROW)),
         ("ready", _go("collect", If.FULL)),
-        ("", {"offer": 1, "until": Until.DRIVE} | _unless("vector", If.INFER)),
+        ("", {"until": Until.DRIVE} | _unless("vector", If.INFER)),
         ("", _go("second", If.SECOND)),
-        ("", following | {"act": Act.RUN} | _unless("plan", If.NETWORK)),
+        ("", {"act": Act.RUN} | _unless("plan", If.NETWORK)),
         ("", {"act": Act.NETWORK} | _unless("plan", If.LANE)),
         ("vector", {"act": Act.VECTOR} | _go("plan")),
         ("second", {"act": Act.SECOND} | _go("plan")),
@@ -235,22 +232,22 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
         ("collect", _go("sums", If.INFER)),
         ("pack", answer | {"pop": Pop.PACK, "write": Write.PACKED} | _unless("pack", If.DRAINED)),
         ("", _go("done")),
-        ("sums", collect | _field("flags", "flags", "from_tile", act=Act.RESTART)),
-        ("", collect | _field("range", "from_range") | _to_lanes(Use.SHIFT) | _unless("columns", If.FIRST)),
-        ("", collect | _field("width", "last")),
+        ("sums", collect | _field("flags", Take.FROM, act=Act.RESTART)),
+        ("", collect | _field("range", Take.FROM_RANGE) | _to_lanes(Use.SHIFT) | _unless("columns", If.FIRST)),
+        ("", collect | _field("width", Take.LAST)),
         ("clear", collect | {"feed": Feed.ANYTHING, "use": Use.CLEAR, "until": Until.LANES, "next_index": 1} | _unless("clear", If.LAST_INDEX)),
-        ("columns", collect | _field("pair", "from_pair")),
-        ("", collect | _field("pairs", "count")),
-        ("", collect | _field("output", "first")),
-        ("", collect | _field("outputs", "last")),
+        ("columns", collect | _field("pair", Take.FROM_PAIR)),
+        ("", collect | _field("pairs", Take.COUNT)),
+        ("", collect | _field("output", Take.FIRST)),
+        ("", collect | _field("outputs", Take.LAST)),
         *(skip if skips else []),
         ("offset", correction | _to_lanes(Use.OFFSET) | {"pop": Pop.ONE} | _go("gain")),
-        ("gain", correction | _to_lanes(Use.GAIN) | {"next_index": 1, "paired": 1} | _unless("offset", If.FINAL)),
+        ("gain", correction | _to_lanes(Use.GAIN) | {"next_index": 1} | _unless("offset", If.FINAL)),
         ("rest", {"pop": Pop.ALL} | _unless("rest", If.DRAINED)),
         ("", _unless("done", If.LAST)),
         ("", collect | _field("scale") | _to_lanes(Use.SCALE)),
-        ("", collect | _field("bias", "bias", act=Act.RESTART)),
-        ("", collect | _field("width", "last")),
+        ("", collect | _field("bias", Take.BIAS, act=Act.RESTART)),
+        ("", collect | _field("width", Take.LAST)),
         ("low", bias | _to_lanes(Use.LOW) | {"ahead": 1} | _go("high")),
         ("high", bias | _to_lanes(Use.HIGH) | _go("result", If.OUTPUT)),
         ("next", bias | {"read": 0, "ahead": 1, "next_index": 1} | _unless("low", If.LAST_INDEX)),

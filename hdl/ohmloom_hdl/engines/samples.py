@@ -6,26 +6,48 @@ from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
 from ohmloom_hdl.block_ram import BlockRam
-from ohmloom_hdl.interfaces import CODE, sample_layout
+from ohmloom_hdl.interfaces import CODE, index_bits, sample_layout
+
+SAMPLE = data.StructLayout({"raw": CODE, "end": 1, "last": 1})
+
+
+class SampleMemoryPort(wiring.Signature):
+    """An engine's port of a memory for the samples of two drives, which engines that take turns may share: a `BlockRam`'s."""
+
+    def __init__(self, spec: ChipSpec) -> None:
+        self.depth = 1 << (2 * spec.columns).bit_length()
+        address = index_bits(self.depth)
+        super().__init__(
+            {
+                "address_r": Out(address),
+                "data_r": In(SAMPLE),
+                "address_w": Out(address),
+                "data_w": Out(SAMPLE),
+                "write": Out(1),
+            }
+        )
+
+
+def sample_memory(spec: ChipSpec) -> BlockRam:
+    return BlockRam(shape=SAMPLE, depth=SampleMemoryPort(spec).depth)
 
 
 class SampleQueue(wiring.Component):
-    """Holds the samples of two drives. Their columns are not kept: they come in order."""
+    """Holds the samples of two drives in `memory`. Their columns are not kept: they come in order."""
 
     def __init__(self, spec: ChipSpec) -> None:
-        self._depth = 1 << (2 * spec.columns).bit_length()
-        self._sample = data.StructLayout({"raw": CODE, "end": 1, "last": 1})
         super().__init__(
             {
                 "samples": In(stream.Signature(sample_layout(spec), always_ready=True)),
-                "out": Out(stream.Signature(self._sample)),
+                "out": Out(stream.Signature(SAMPLE)),
+                "memory": Out(SampleMemoryPort(spec)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = words = BlockRam(shape=self._sample, depth=self._depth)
-        end, start, following = Signal(range(self._depth)), Signal(range(self._depth)), Signal(range(self._depth))
+        words = self.memory
+        end, start, following = (Signal.like(words.address_w, name=name) for name in ("end", "start", "following"))
         taken = self.out.valid & self.out.ready
         m.d.comb += [
             words.address_w.eq(end),

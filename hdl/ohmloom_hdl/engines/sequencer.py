@@ -4,29 +4,34 @@ What a step of a network does, `ohmloom.spec.network` says; in which order the s
 is converted, the row codes of the next one are written, unless they come of samples that are still to be collected.
 """
 
+from functools import reduce
+from operator import or_
+
 from amaranth import Cat, Const, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import data, memory, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import INFER, Memory
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.network import HEADER_DTYPE, StepFlag
 from ohmloom_hdl.engines.codes import NibblePacker, NibbleUnpacker, Packer, Unpacker
-from ohmloom_hdl.engines.lanes import WORD
+from ohmloom_hdl.engines.lanes import WORD, Use
 from ohmloom_hdl.engines.limbs import COLUMN_CYCLES, LimbLanes
 from ohmloom_hdl.engines.program import (
     INSTRUCTION,
+    STEP_WORDS,
     Act,
     Address,
     Feed,
     If,
     Pop,
+    Take,
     Until,
     Write,
     assemble,
 )
-from ohmloom_hdl.engines.samples import SampleQueue
+from ohmloom_hdl.engines.samples import SampleMemoryPort, SampleQueue, sample_memory
 from ohmloom_hdl.engines.wide import WideLanes
 from ohmloom_hdl.interfaces import CODE, AfePort, EnginePort, JobKind, StorePort, drive_layout, index_bits, route_layout
 
@@ -70,19 +75,18 @@ class Sequencer(wiring.Component):
     """Executes MVM and INFER jobs.
 
     A job is taken at its end, and `done` follows in the next cycle: its payload has to stay until then, as streams' payloads do.
-    `route`: what ROUTE has set, for MVM jobs that are routed.
+    `route`: what ROUTE has set, for MVM jobs that are routed. shared: `memory`, for samples, is somebody else's.
     """
 
-    def __init__(self, spec: ChipSpec) -> None:
-        self._spec = spec
-        super().__init__(
-            {
-                "engine": In(EnginePort(spec)),
-                "store": Out(StorePort(spec)),
-                "afe": Out(AfePort(spec)),
-                "route": In(route_layout(spec)),
-            }
-        )
+    def __init__(self, spec: ChipSpec, *, shared: bool = False) -> None:
+        self._spec, self._shared = spec, shared
+        ports = {
+            "engine": In(EnginePort(spec)),
+            "store": Out(StorePort(spec)),
+            "afe": Out(AfePort(spec)),
+            "route": In(route_layout(spec)),
+        }
+        super().__init__(ports | ({"memory": Out(SampleMemoryPort(spec))} if shared else {}))
 
     def elaborate(self, platform):
         m = Module()
@@ -91,6 +95,11 @@ class Sequencer(wiring.Component):
         adcs = spec.afe.column_adcs
         m.submodules.lanes = compute = lanes_for(spec)
         m.submodules.queue = queue = SampleQueue(spec)
+        if self._shared:
+            connect(m, queue.memory, flipped(self.memory))
+        else:
+            m.submodules.samples = samples = sample_memory(spec)
+            connect(m, queue.memory, samples)
         small = isinstance(compute, LimbLanes)  # nothing is in a hurry
         m.submodules.unpacker = unpacker = NibbleUnpacker() if small else Unpacker()
         m.submodules.packer = packer = NibblePacker() if small else Packer()
@@ -112,36 +121,43 @@ class Sequencer(wiring.Component):
             return do.act == which
 
         # Drives: the next one, and the two before it that may be under way.
-        vectors = Signal(range(most_vectors(spec) + 1))  # that have not been driven to their end
-        where = data.StructLayout({"lane": 1, "step": index_bits(places.sizes[Memory.NETWORK] // 2)})
-        next_, oldest, newest = (Signal(where, name=name) for name in ("next", "oldest", "newest"))
+        vectors = Signal(range(most_vectors(spec) + 1), reset_less=True)  # that have not been driven to their end
+        where = data.StructLayout({"lane": 1, "step": index_bits(spec.controller.steps)})
+        next_ = Signal(where)
+        oldest, newest = (Signal(where, name=name, reset_less=True) for name in ("oldest", "newest"))
         under_way = Signal(2)  # how many of oldest and newest
-        run = Signal.like(next_.step)  # first step of the run
-        fresh, dependent, written = Signal(), Signal(), Signal()
-        ends_layer, ends_network = Signal(), Signal()
-        pair, last_pair = Signal(range(spec.pairs)), Signal(range(spec.pairs))
-        stage = Signal(range(spec.tiles))
-        drive, route = Signal(drive_layout(spec)), afe.route
+        run = Signal.like(next_.step, reset_less=True)  # first step of the run
+        fresh, dependent, written = Signal(reset_less=True), Signal(reset_less=True), Signal()
+        ends_layer, ends_network = Signal(reset_less=True), Signal(reset_less=True)
+        pair, last_pair = (Signal(range(spec.pairs), name=name, reset_less=True) for name in ("pair", "last_pair"))
+        stage = Signal(range(spec.tiles), reset_less=True)
+        drive, route = Signal(drive_layout(spec), reset_less=True), Signal(route_layout(spec), reset_less=True)
 
         # Loops over rows, columns, accumulators.
-        row, count = Signal(range(spec.rows)), Signal(range(max(spec.rows, spec.pairs) + 1))
-        index, first, end = (Signal.like(lanes.index, name=name) for name in ("index", "first", "end"))
+        row = Signal(range(spec.rows), reset_less=True)
+        count = Signal(range(max(spec.rows, spec.pairs) + 1), reset_less=True)
+        index, first, end = (Signal.like(lanes.index, name=name, reset_less=True) for name in ("index", "first", "end"))
         following = (index + 1)[: len(index)]
-        odd, advance = Signal(), Signal()
-        m.d.comb += advance.eq(done & do.next_index & (odd | ~do.paired))
+        odd, advance, paired = Signal(), Signal(), do.use == Use.GAIN
+        m.d.comb += advance.eq(done & do.next_index & (odd | ~paired))
         last_index, last_row, one_left = following == end, row == spec.rows - 1, count == 1
 
         # Words of the store
         word, have, reading, take, writing = store.data_r, Signal(), Signal(), Signal(), Signal()
         slot_bits = index_bits(places.slot_bytes // 2)
-        request, answer = Signal(slot_bits), Signal(slot_bits)
-        pointer = Signal(range(max(places.sizes[Memory.BIAS], places.sizes[Memory.CORRECTION]) // 2))
+        request, answer = Signal(slot_bits, reset_less=True), Signal(slot_bits, reset_less=True)
+        pointer = Signal(range(max(places.sizes[Memory.BIAS], places.sizes[Memory.CORRECTION]) // 2), reset_less=True)
         entry_bits = index_bits(places.sizes[Memory.CORRECTION] // 2)
-        header = HEADER_DTYPE.itemsize // 2
-        step = (Mux(do.collect, oldest.step, next_.step) + do.number)[: len(next_.step)]
+        step = Mux(do.collect, oldest.step, next_.step)
+        # A step's words are a few less than a power of two.
+        above = STEP_WORDS.bit_length()
+        field = Cat(Const(0, above), step) + (
+            do.number + HEADER_DTYPE.itemsize // 2 - step * ((1 << above) - STEP_WORDS)
+        )
+        following_step = next_.step + 1
         word_bits = len(store.address)
         addresses = [
-            words_at(places.base[Memory.NETWORK], step),
+            words_at(places.base[Memory.NETWORK], field[: index_bits(places.sizes[Memory.NETWORK] // 2)]),
             Cat(request, job.data[slot_bits + 1 :]),
             Cat(answer, job.answer[slot_bits + 1 :]),
             Mux(
@@ -195,12 +211,14 @@ class Sequencer(wiring.Component):
             m.d.sync += [drained.eq(0), skip.eq(0)]
         with m.Elif(pops & sample.last):
             m.d.sync += drained.eq(1)
-        full = (engine.saturated == 0xFFFF) & (most_vectors(spec) * spec.controller.steps * spec.columns > 0xFFFF)
+        saturated = Signal.like(engine.saturated, reset_less=True)
+        full = (saturated == 0xFFFF) & (most_vectors(spec) * spec.controller.steps * spec.columns > 0xFFFF)
         with m.If(act(Act.START)):
-            m.d.sync += engine.saturated.eq(0)
+            m.d.sync += saturated.eq(0)
         with m.Elif(pops & sample.end & (do.pop != Pop.ALL) & ~full):
-            m.d.sync += engine.saturated.eq(engine.saturated + 1)
+            m.d.sync += saturated.eq(saturated + 1)
         m.d.comb += [
+            engine.saturated.eq(saturated),
             queue.samples.valid.eq(afe.samples.valid),
             queue.samples.payload.eq(afe.samples.payload),
             packer.start.eq(do.act == Act.START),
@@ -211,7 +229,7 @@ class Sequencer(wiring.Component):
         ]
 
         # Lanes
-        flags = Signal(FLAGS)
+        flags = Signal(FLAGS, reset_less=True)
         datum = Mux(do.unpack, unpacker.codes.payload.as_unsigned(), word)  # for lanes and rows
         m.d.comb += [
             unpacker.start.eq(do.act == Act.START),
@@ -246,7 +264,7 @@ class Sequencer(wiring.Component):
             Until.SAMPLE: queue.out.valid,
         }
         m.d.comb += done.eq(select(events, do.until))
-        two = Signal()
+        two = Signal(reset_less=True)
         conditions = {
             If.ALWAYS: 1,
             If.JOB: engine.job.valid & ~engine.done,
@@ -275,16 +293,19 @@ class Sequencer(wiring.Component):
         m.d.comb += going.eq(select(conditions, do.branch) ^ do.unless)
 
         # Registers that take the word
-        def takes(name: str):
-            return m.If(do[f"take_{name}"])
+        def takes(*members: Take):
+            return m.If(reduce(or_, (do.take == member for member in members)))
 
-        from_tile, from_range = Signal.like(drive.tile), Signal.like(drive.tia_range)
+        from_tile, from_range = (
+            Signal.like(field, name=name, reset_less=True)
+            for name, field in (("from_tile", drive.tile), ("from_range", drive.tia_range))
+        )
         here = route.stage[stage]
-        with takes("flags"):
+        with takes(Take.STEP, Take.FROM):
             m.d.sync += flags.eq(word)
-        with takes("tile"):
+        with takes(Take.STEP):
             m.d.sync += [drive.tile.eq(word[8:]), here.tile.eq(word[8:])]
-        with takes("range"):
+        with takes(Take.RANGE):
             m.d.sync += [
                 drive.tia_range.eq(word),
                 here.tia_range.eq(word),
@@ -292,36 +313,37 @@ class Sequencer(wiring.Component):
                 here.relu.eq(flags.analog & flags.relu),
                 here.bias.eq(flags.level),
             ]
-        with takes("from_tile"):
+        with takes(Take.FROM):
             m.d.sync += from_tile.eq(word[8:])
-        with takes("from_range"):
+        with takes(Take.FROM_RANGE):
             m.d.sync += from_range.eq(word)
-        with takes("pair"):
+        with takes(Take.PAIR):
             m.d.sync += pair.eq(word)
-        with takes("pairs"):
+        with takes(Take.PAIRS):
             m.d.sync += last_pair.eq(pair + word - 1)
-        with takes("row"):
+        with takes(Take.ROW):
             m.d.sync += [row.eq(word), drive.first_row.eq(word)]
-        with takes("rows"):
+        with takes(Take.ROWS):
             m.d.sync += drive.rows.eq(word)
-        with takes("first"):
+        with takes(Take.FIRST):
             m.d.sync += [index.eq(word), first.eq(word)]
-        with takes("last"):
+        with takes(Take.LAST):
             m.d.sync += end.eq(first + word)
-        with takes("count"):
+        with takes(Take.ROWS, Take.COUNT):
             m.d.sync += count.eq(word)
-        with m.Elif(done & (do.next_row | do.paired & odd)):
+        with m.Elif(done & (do.next_row | paired & odd)):
             m.d.sync += count.eq(count - 1)
-        with takes("from_pair"):
+        with takes(Take.FROM_PAIR):
             entry = (from_tile * len(spec.afe.tia_ohm) + from_range) * spec.pairs + word[: index_bits(spec.pairs)]
             m.d.sync += pointer.eq(entry << 2)
-        with takes("bias"):
+        with takes(Take.BIAS):
             m.d.sync += pointer.eq(word << 1)
         m.d.comb += [
             afe.drive.payload.eq(drive),
+            afe.route.eq(route),
             afe.drive.payload.first_slot.eq((pair << 1) // adcs),
             afe.drive.payload.last_slot.eq(Cat(1, last_pair) // adcs),
-            afe.drive.valid.eq(do.offer),
+            afe.drive.valid.eq(do.until == Until.DRIVE),
         ]
         with m.If(read & (do.address != Address.STEP)):
             m.d.sync += pointer.eq(pointer + 1)
@@ -329,7 +351,7 @@ class Sequencer(wiring.Component):
         # Loops
         with m.If(advance):
             m.d.sync += index.eq(Mux(last_index, first, following))
-        with m.If(done & do.paired):
+        with m.If(done & paired):
             m.d.sync += odd.eq(~odd)
         with m.If(done & do.next_row):
             m.d.sync += row.eq(row + 1)
@@ -337,7 +359,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             afe.code_write.eq(done & do.row_code),
             afe.code.eq(code.as_signed()),
-            afe.code_row.eq(Mux(do.last_row, spec.rows - 1, row)),
+            afe.code_row.eq(Mux(do.row_datum & ~do.unpack, spec.rows - 1, row)),
         ]
 
         # What else happens
@@ -346,13 +368,13 @@ class Sequencer(wiring.Component):
             engine.count_drive.eq(act(Act.RETIRE)),
         ]
         m.d.sync += engine.done.eq(act(Act.END))
-        with m.If(done & do.offer):
+        with m.If(done & (do.until == Until.DRIVE)):
             m.d.sync += [written.eq(0), newest.eq(next_), under_way.eq(under_way + 1)]
             with m.If(under_way == 0):
                 m.d.sync += oldest.eq(next_)
         with m.Switch(do.act):
             with m.Case(Act.START):
-                m.d.sync += [vectors.eq(job.count), fresh.eq(1), dependent.eq(0), next_.step.eq(header), run.eq(header)]
+                m.d.sync += [vectors.eq(job.count), fresh.eq(1), dependent.eq(0), next_.step.eq(0), run.eq(0)]
             with m.Case(Act.RESTART):
                 m.d.sync += [index.eq(0), first.eq(0), end.eq(job.inputs), stage.eq(0), two.eq(vectors > 1)]
             with m.Case(Act.TOP):
@@ -383,17 +405,18 @@ class Sequencer(wiring.Component):
             with m.Case(Act.RETIRE):
                 m.d.sync += [oldest.eq(newest), under_way.eq(under_way - 1)]
             with m.Case(Act.CHAIN):
-                m.d.sync += [next_.step.eq(step), stage.eq(stage + 1)]
+                m.d.sync += [next_.step.eq(following_step), stage.eq(stage + 1)]
             with m.Case(Act.RUN):
-                m.d.sync += [next_.step.eq(step), run.eq(step), dependent.eq(ends_layer), fresh.eq(0)]
+                m.d.sync += [next_.step.eq(following_step), run.eq(following_step)]
+                m.d.sync += [dependent.eq(ends_layer), fresh.eq(0)]
                 with m.If(~ends_network):
                     m.d.sync += next_.lane.eq(0)
             with m.Case(Act.SECOND):
                 m.d.sync += [next_.step.eq(run), next_.lane.eq(1)]
             with m.Case(Act.NETWORK):
                 m.d.sync += [
-                    next_.step.eq(header),
-                    run.eq(header),
+                    next_.step.eq(0),
+                    run.eq(0),
                     dependent.eq(0),
                     fresh.eq(1),
                     vectors.eq(vectors - 1),

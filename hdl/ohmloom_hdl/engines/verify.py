@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.arithmetic import FRACTION_BITS
-from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.engines.correct import CORRECTED, Corrector, correction_address
+from ohmloom_hdl.engines.samples import SampleMemoryPort
 from ohmloom_hdl.interfaces import CODE, StorePort, count_bits, drive_layout, index_bits, sample_layout
 
 
@@ -16,7 +16,8 @@ class VerifyRow(wiring.Component):
     that `corrected` (1/16 codes) and `code` (rounded and clipped) are of, from the next cycle on. Once all have been fetched, `rewind`
     begins with the first column again, `start` with that of a new drive.
 
-    A column is looked up ahead, also while its samples are still coming. A drive always ends: its last sample ends the row.
+    `memory` keeps the samples. A column is looked up ahead, also while samples are still coming. A drive always ends: its
+    last sample ends the row.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -34,6 +35,7 @@ class VerifyRow(wiring.Component):
                 "store": Out(StorePort(spec)),
                 "drive": Out(stream.Signature(drive_layout(spec))),
                 "samples": In(stream.Signature(sample_layout(spec), always_ready=True)),
+                "memory": Out(SampleMemoryPort(spec)),
             }
         )
 
@@ -41,7 +43,6 @@ class VerifyRow(wiring.Component):
         m = Module()
         spec, store, sample, drive = self._spec, self.store, self.samples, self.drive.payload
         m.submodules.corrector = corrector = Corrector()
-        m.submodules.raw = raw = BlockRam(shape=signed(CODE), depth=spec.columns)
         converted, column = Signal(count_bits(spec.columns)), Signal(count_bits(spec.columns))
         looks_up = Signal()  # the gain, else the offset
 
@@ -51,11 +52,13 @@ class VerifyRow(wiring.Component):
             drive.rows.eq(1),
             drive.tia_range.eq(spec.verify_range),
             drive.last_slot.eq((spec.columns - 1) // spec.afe.column_adcs),
-            raw.address_w.eq(converted),
-            raw.data_w.eq(sample.payload.raw),
-            raw.write.eq(sample.valid),
-            raw.address_r.eq(column),
-            corrector.raw.eq(raw.data_r),
+            self.memory.address_w.eq(converted),
+            self.memory.data_w.raw.eq(sample.payload.raw.as_unsigned()),
+            self.memory.data_w.end.eq(sample.payload.end),
+            self.memory.data_w.last.eq(sample.payload.last),
+            self.memory.write.eq(sample.valid),
+            self.memory.address_r.eq(column),
+            corrector.raw.eq(self.memory.data_r.raw.as_signed()),
             corrector.word.eq(store.data_r),
             corrector.gain.eq(self.fetch),
             self.corrected.eq(corrector.corrected),

@@ -13,6 +13,7 @@ from ohmloom_hdl.engines.cell_memory import TABLE_WORDS, TABLES, Flag
 from ohmloom_hdl.engines.cell_program import write_verify_program
 from ohmloom_hdl.engines.cell_steps import ADDRESS, STEP, Access, Action, Cell, Condition, Control, Write
 from ohmloom_hdl.engines.cell_unit import COUNTER, CellUnit
+from ohmloom_hdl.engines.samples import SampleMemoryPort, sample_memory
 from ohmloom_hdl.engines.verify import VerifyRow
 from ohmloom_hdl.interfaces import CODE, AfePort, EnginePort, JobKind, StorePort
 
@@ -26,11 +27,14 @@ class WriteVerify(wiring.Component):
     max_pulses + 1 drives. Each pulse of a round is the last one in it for at least one cell, so a row takes at most columns x
     max_pulses pulses. All other loops count columns, rows, samples, words or bits. docs/write_verify.md has the whole
     argument, and a test checks it against the program.
+
+    shared: `memory`, for samples, is somebody else's.
     """
 
-    def __init__(self, spec: ChipSpec) -> None:
-        self._spec = spec
-        super().__init__({"engine": In(EnginePort(spec)), "store": Out(StorePort(spec)), "afe": Out(AfePort(spec))})
+    def __init__(self, spec: ChipSpec, *, shared: bool = False) -> None:
+        self._spec, self._shared = spec, shared
+        ports = {"engine": In(EnginePort(spec)), "store": Out(StorePort(spec)), "afe": Out(AfePort(spec))}
+        super().__init__(ports | ({"memory": Out(SampleMemoryPort(spec))} if shared else {}))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -42,10 +46,15 @@ class WriteVerify(wiring.Component):
         step = self._step = program.data_r
 
         self._forming, self._reading, self._single = Signal(), Signal(), Signal()
-        self._row, self._rows_left = Signal.like(job.row), Signal.like(job.rows)
-        self._reset = Signal()  # the direction that is wanted of the cell under way, then the one that is pulsed
-        self._first, self._exhausted = Signal(), Signal()  # it is the first round, the last
-        self._running = Signal()  # cells do
+        self._row, self._rows_left = Signal.like(job.row, reset_less=True), Signal.like(job.rows, reset_less=True)
+        self._reset = Signal(
+            reset_less=True
+        )  # the direction that is wanted of the cell under way, then the one that is pulsed
+        self._first, self._exhausted = (
+            Signal(reset_less=True),
+            Signal(reset_less=True),
+        )  # it is the first round, the last
+        self._running = Signal(reset_less=True)  # cells do
         self._offered, self._pulsing, self._tripped = Signal(), Signal(), Signal()
         self._grid, self._counter = Signal(CODE, reset_less=True), Signal(COUNTER, reset_less=True)
         self._backoffs = Signal(range(MAX_BACKOFFS + 1), reset_less=True)
@@ -75,6 +84,11 @@ class WriteVerify(wiring.Component):
         m.d.sync += engine.done.eq(engine.job.ready)
         connect(m, verify.drive, flipped(afe.drive))
         connect(m, flipped(afe.samples), verify.samples)
+        if self._shared:
+            connect(m, verify.memory, flipped(self.memory))
+        else:
+            m.submodules.samples = samples = sample_memory(spec)
+            connect(m, verify.memory, samples)
         self._access_store(m)
         self._pulse(m)
         self._keep(m)
@@ -126,6 +140,9 @@ class WriteVerify(wiring.Component):
         step, unit, afe, pulse = self._step, self._unit, self.afe, self.afe.pulse.payload
         job, word = self.engine.job.payload, unit.word
         limit = self._spec.limits.cells_per_pulse
+        rail, gate, width = (
+            Signal.like(pulse[name], name=name, reset_less=True) for name in ("rail", "gate", "width_ns")
+        )
         room = Signal()
         m.d.comb += [
             unit.due.eq(word[Flag.RUNNING] & ~word[Flag.PULSED] & (word[Flag.RESET] == self._reset)),
@@ -138,9 +155,12 @@ class WriteVerify(wiring.Component):
             pulse.row.eq(self._row),
             pulse.reset.eq(self._reset),
             pulse.form.eq(self._forming),
+            pulse.rail.eq(rail),
+            pulse.gate.eq(gate),
+            pulse.width_ns.eq(width),
         ]
         if limit < self._spec.columns:
-            left = Signal(range(limit + 1))
+            left = Signal(range(limit + 1), reset_less=True)
             m.d.comb += room.eq(left != 0)
             with m.If(step.control == Control.RAIL):
                 m.d.sync += left.eq(limit)
@@ -150,15 +170,15 @@ class WriteVerify(wiring.Component):
             m.d.comb += room.eq(1)
         with m.Switch(step.control):
             with m.Case(Control.TAKE):
-                m.d.sync += [pulse.rail.eq(job.rail), pulse.gate.eq(job.gate), pulse.width_ns.eq(job.width_ns)]
+                m.d.sync += [rail.eq(job.rail), gate.eq(job.gate), width.eq(job.width_ns)]
             with m.Case(Control.RAIL):
-                m.d.sync += pulse.rail.eq(unit.value)
+                m.d.sync += rail.eq(unit.value)
             with m.Case(Control.GATE):
-                m.d.sync += pulse.gate.eq(word)
+                m.d.sync += gate.eq(word)
             with m.Case(Control.WIDTH):
-                m.d.sync += pulse.width_ns[:16].eq(word)
+                m.d.sync += width[:16].eq(word)
             with m.Case(Control.WIDTH_HIGH):
-                m.d.sync += pulse.width_ns[16:].eq(word)
+                m.d.sync += width[16:].eq(word)
             with m.Case(Control.OFFER):
                 m.d.sync += self._offered.eq(1)
         with m.If(self._offered & afe.pulse.ready):
