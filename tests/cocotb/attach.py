@@ -11,6 +11,7 @@ from cocotb.triggers import Event, Timer, ValueChange
 from cocotb.types import LogicArray
 from cocotb.utils import get_sim_time
 from fabric_bench import FabricBench
+from parts import Violation
 
 from ohmloom.spec import ChipSpec
 from ohmloom_emulator.fabric import Fabric
@@ -55,6 +56,8 @@ def _watch(handle: Any, told: Callable[[int, int], None]) -> None:
         last = int(handle.value)
         while True:
             await change
+            if not handle.value.is_resolvable:
+                raise Violation(f"{handle._name} is {handle.value}")
             value = int(handle.value)
             if value != last:
                 last = value
