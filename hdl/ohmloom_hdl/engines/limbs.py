@@ -191,16 +191,16 @@ class LimbLanes(wiring.Component):
         m.submodules.rom = rom = memory.Memory(shape=MICRO, depth=2 * SLOT * len(Use), init=_rom())
         fetch = rom.read_port()
         micro = fetch.data
-        pc = Signal(range(rom.depth), init=IDLE)
+        following = Signal(range(rom.depth), reset_less=True)  # address after that of `micro`
         with m.If(ResetSignal()):  # what a block RAM shows before its first read is no instruction
             m.d.comb += fetch.addr.eq(IDLE)
         with m.Elif(micro.more):
-            m.d.comb += fetch.addr.eq(pc + 1)
+            m.d.comb += fetch.addr.eq(following)
         with m.Elif(port.words.valid & ~micro.last):
             m.d.comb += fetch.addr.eq(Cat(Const(0, SLOT.bit_length() - 1), use))
         with m.Else():
             m.d.comb += fetch.addr.eq(IDLE)
-        m.d.sync += pc.eq(fetch.addr)
+        m.d.sync += following.eq(fetch.addr + 1)
         m.d.comb += [
             port.words.ready.eq(micro.last),
             port.idle.eq(~micro.more & ~micro.last & ~port.words.valid),
@@ -210,7 +210,7 @@ class LimbLanes(wiring.Component):
         element = Cat(port.index, port.lane)
         bits = max(len(element), 5)
         m.submodules.memory = words = BlockRam(shape=WORD, depth=4 << bits, init=self._constants(bits))
-        shift = Signal(6)
+        shift = Signal(6, reset_less=True)
         with m.If(micro.last & (use == Use.SHIFT)):
             m.d.sync += shift.eq(word[8:])
         first = shift[4:] + (shift[:4] >= 2)  # limb of bit shift - 2, counted from the zero below the product
@@ -233,8 +233,8 @@ class LimbLanes(wiring.Component):
                 m.d.comb += words.address_r.eq(Cat(element, Const(0, bits - len(element)), micro.read.as_value()[:2]))
 
         # Operand
-        negative, over, carry = Signal(), Signal(), Signal()
-        accumulator, product = Signal(WORD), Signal(2 * WORD)
+        negative, over, carry = (Signal(name=name, reset_less=True) for name in ("negative", "over", "carry"))
+        accumulator, product = Signal(WORD), Signal(2 * WORD, reset_less=True)
         subtract = port.odd ^ negative
         invert, carry_in = Signal(), Signal()
         with m.Switch(micro.invert):
