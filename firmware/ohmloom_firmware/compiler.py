@@ -53,7 +53,7 @@ def find_compiler() -> Compiler:
     """Raises ohmloom.Error where there is none."""
     if importlib.util.find_spec("ziglang") is not None:
         zig = (sys.executable, "-m", "ziglang")
-        flags = ("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+relax", "-fno-sanitize=undefined")
+        flags = ("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+relax", "-fno-sanitize=undefined", "-flto")
         return Compiler((*zig, "cc", *flags), f"zig {_output(*zig, 'version')}")
     gcc = shutil.which(GCC)
     if gcc is not None:

@@ -5,6 +5,7 @@
 #include "core.h"
 #include "firmware.h"
 #include "iv.h"
+#include "journal.h"
 #include "ohmloom.h"
 #include "run.h"
 #include "selftest.h"
@@ -57,4 +58,5 @@ static uint32_t execute(const struct request *request) {
 
 void commands_execute(const struct request *request) {
     mailbox_answer(request, execute(request));
+    journal_settle();
 }

@@ -30,6 +30,10 @@ static struct progress progress;
 static uint16_t records[JOURNAL_ROWS]; /* of each row */
 static uint8_t states[JOURNAL_ROWS];
 static uint8_t resumed[JOURNAL_ROWS]; /* begun before the last reset: a result may have been spoilt */
+static struct {
+    uint32_t row; /* JOURNAL_ROWS: none */
+    uint8_t result[RESULT_BYTES];
+} unsettled; /* the result that flash does not have yet */
 static uint32_t next_record; /* none has been written from here on */
 
 static uint32_t record_at(uint32_t record) {
@@ -101,6 +105,7 @@ static void forget(void) {
         resumed[row] = 0;
     }
     next_record = 0;
+    unsettled.row = JOURNAL_ROWS;
 }
 
 static void run_words(uint32_t *words) {
@@ -231,10 +236,17 @@ void journal_begin(const struct run *begun) {
     flash_program_end();
 }
 
-static void program_byte(uint32_t at, uint32_t byte) {
+static void program(uint32_t at, const uint8_t *bytes, uint32_t count) {
     flash_program_begin(at);
-    flash_program_next(byte);
+    while (count--) {
+        flash_program_next(*bytes++);
+    }
     flash_program_end();
+}
+
+static void mark(uint32_t at) {
+    static const uint8_t set = 0;
+    program(at, &set, 1);
 }
 
 static int program_targets(uint32_t at, uint32_t payload) {
@@ -256,7 +268,7 @@ int journal_load(uint32_t row, uint32_t payload) {
     while (next_record < CHIP_JOURNAL_RECORDS) {
         const uint32_t record = next_record++;
         if (program_targets(record_at(record), payload)) {
-            program_byte(record_at(record) + LOADED, 0);
+            mark(record_at(record) + LOADED);
             records[row] = (uint16_t)record;
             states[row] = OHMLOOM_ROW_STATE_LOADED;
             progress.loaded++;
@@ -268,28 +280,35 @@ int journal_load(uint32_t row, uint32_t payload) {
 
 void journal_begun(uint32_t row) {
     if (states[row] != OHMLOOM_ROW_STATE_BEGUN) {
-        program_byte(record_at(records[row]) + BEGUN, 0);
+        mark(record_at(records[row]) + BEGUN);
         states[row] = OHMLOOM_ROW_STATE_BEGUN;
         progress.begun++;
     }
 }
 
 void journal_done(uint32_t row, const uint8_t *bad) {
-    enum kept kept = NOTHING;
-    uint8_t found[CHIP_BAD_BYTES];
-    const uint32_t record = records[row];
-    const uint32_t at = resumed[row] ? find_result(record, &kept, found) : record_at(record) + RESULTS;
-    if (kept == NOTHING) {
-        flash_program_begin(at);
-        for (uint32_t part = 0; part < 2; part++) {
-            for (uint32_t index = 0; index < CHIP_BAD_BYTES; index++) {
-                flash_program_next(part ? ~(uint32_t)bad[index] : bad[index]);
-            }
-        }
-        flash_program_end();
+    unsettled.row = row;
+    for (uint32_t index = 0; index < CHIP_BAD_BYTES; index++) {
+        unsettled.result[index] = bad[index];
+        unsettled.result[CHIP_BAD_BYTES + index] = (uint8_t)~bad[index];
     }
     states[row] = OHMLOOM_ROW_STATE_DONE;
     progress.begun--;
     progress.done++;
     progress.bad += count_bad(bad);
+}
+
+void journal_settle(void) {
+    const uint32_t row = unsettled.row;
+    if (row == JOURNAL_ROWS) {
+        return;
+    }
+    unsettled.row = JOURNAL_ROWS;
+    enum kept kept = NOTHING;
+    uint8_t found[CHIP_BAD_BYTES];
+    const uint32_t record = records[row];
+    const uint32_t at = resumed[row] ? find_result(record, &kept, found) : record_at(record) + RESULTS;
+    if (kept == NOTHING) {
+        program(at, unsettled.result, RESULT_BYTES);
+    }
 }

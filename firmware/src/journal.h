@@ -43,8 +43,10 @@ uint32_t journal_targets(uint32_t row);
 /* Before a row's first pulse. */
 void journal_begun(uint32_t row);
 
-/* After a row's last pulse. bad: one bit a column, CHIP_BAD_BYTES. */
+/* After a row's last pulse. bad: one bit a column, CHIP_BAD_BYTES. What flash has of it is written by `journal_settle`, before anything
+ * else here is called: the request may be answered first, and a row whose power was cut just then is begun and not done. */
 void journal_done(uint32_t row, const uint8_t *bad);
+void journal_settle(void);
 
 /* The bad cells of a row that is done. */
 void journal_bad(uint32_t row, uint8_t *bad);

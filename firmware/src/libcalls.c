@@ -8,6 +8,11 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 
 uint32_t __mulsi3(uint32_t a, uint32_t b) {
+    if (a < b) { /* as few rounds as can be */
+        const uint32_t other = a;
+        a = b;
+        b = other;
+    }
     uint32_t product = 0;
     for (; b; b >>= 1, a += a) {
         if (b & 1) {

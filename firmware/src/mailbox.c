@@ -51,8 +51,8 @@ int call_under_way(void) {
     return (read32(CORE_REGISTER_STATUS) & CORE_REGISTER_STATUS_CALLING_MASK) != 0;
 }
 
-int call_done(uint32_t type) {
-    return FIELD_GET(CORE_REGISTER_CALL_TYPE, read32(CORE_REGISTER_CALL)) == (type | OHMLOOM_ANSWER);
+int call_answered(void) {
+    return FIELD_GET(CORE_REGISTER_CALL_TYPE, read32(CORE_REGISTER_CALL)) != OHMLOOM_TYPE_ERROR;
 }
 
 uint32_t half_at(uint32_t address) {

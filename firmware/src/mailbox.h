@@ -26,7 +26,7 @@ void call_begin(uint32_t type, uint32_t length);
 int call_under_way(void);
 
 /* Whether the call was answered, and not refused. */
-int call_done(uint32_t type);
+int call_answered(void);
 
 /* Little-endian, at any address. */
 uint32_t word_at(uint32_t address);

@@ -5,11 +5,11 @@
 #include "checks.h"
 #include "chip.h"
 #include "codes.h"
+#include "flash.h"
 #include "hw.h"
 #include "journal.h"
 #include "ohmloom.h"
 #include "targets.h"
-#include "trip.h"
 
 #define CELL_CODES (2 * CHIP_COLUMNS)
 
@@ -93,16 +93,19 @@ uint32_t run_load(const struct request *request) {
 
 /* One attempt at a row. */
 
-static void put_targets(uint32_t payload, const uint8_t *targets) {
-    const uint32_t *words = (const uint32_t *)(const void *)targets;
-    for (uint32_t at = 0; at < CHIP_TARGET_BYTES; at += 4) {
-        write32(payload + at, *words++);
+/* Whole words, from RAM to the store. */
+static void put_words(uint32_t to, const void *from, uint32_t bytes) {
+    const uint32_t *words = from;
+    for (const uint32_t end = to + bytes; to < end; to += 4) {
+        write32(to, *words++);
     }
 }
 
 static void wait_for_call(void) {
     while (call_under_way()) {
-        targets_fetch();
+        if (!flash_busy()) {
+            targets_fetch();
+        }
     }
 }
 
@@ -117,74 +120,87 @@ static int arm(const struct request *request) {
     put_word(request->payload + OHMLOOM_WRITE_REGISTERS_REQUEST_VALUES_OFFSET, journal_run()->key);
     call_begin(OHMLOOM_COMMAND_WRITE_REGISTERS, OHMLOOM_WRITE_REGISTERS_REQUEST_VALUES_OFFSET + 4);
     wait_for_call();
-    return call_done(OHMLOOM_COMMAND_WRITE_REGISTERS);
+    return call_answered();
 }
 
-static void put_mask(uint32_t payload, const uint8_t *targets) {
-    write32(payload, *(const uint32_t *)(const void *)targets);
-    for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
-        write8(payload + OHMLOOM_FORM_REQUEST_MASK_OFFSET + column, (uint8_t)targets_wanted(targets, column));
-    }
-}
-
-/* Starts the engine. Answers the command that `call_done` is to be asked for; 0 when it was refused. */
-static uint32_t attempt_begin(const struct request *request, const uint8_t *targets) {
-    if (journal_run()->kind == OHMLOOM_RUN_KIND_PROGRAM) {
-        put_targets(request->payload, targets);
-        call_begin(OHMLOOM_COMMAND_PROGRAM, CHIP_TARGET_BYTES);
-        return OHMLOOM_COMMAND_PROGRAM;
-    }
-    if (!arm(request)) {
+/* Starts the engine. Answers 0 when it was refused. */
+static int attempt_begin(const struct request *request, const uint8_t *targets) {
+    const int forming = journal_run()->kind == OHMLOOM_RUN_KIND_FORM;
+    if (forming && !arm(request)) {
         return 0;
     }
-    put_mask(request->payload, targets);
-    call_begin(OHMLOOM_COMMAND_FORM, OHMLOOM_FORM_REQUEST_MASK_OFFSET + CHIP_COLUMNS);
-    return OHMLOOM_COMMAND_FORM;
+    put_words(request->payload, targets, targets_bytes());
+    call_begin(forming ? OHMLOOM_COMMAND_FORM : OHMLOOM_COMMAND_PROGRAM, targets_bytes());
+    return 1;
 }
 
-/* Reports of rows with cells that are tried again. */
+/* Waits for the engine. Answers 0 when it was refused; *found: as `cells_found`. */
+static int attempt_end(const struct request *request, uint32_t *found) {
+    wait_for_call();
+    *found = cells_found(request->answer);
+    return call_answered();
+}
 
-static struct cell {
-    uint16_t pulses, code;
-    uint8_t status, trying;
-} cells[CHIP_COLUMNS];
+/* Reports of rows with cells that are tried again. A report's place in RAM has the answer's head before it, so that both are copied in
+ * whole words. */
 
-/* The first report: all cells take part. */
-static void take_report(uint32_t report) {
-    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, report += CELL_BYTES) {
-        cells[column].status = read8(report + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET);
-        cells[column].pulses = (uint16_t)half_at(report + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET);
-        cells[column].code = (uint16_t)half_at(report + OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET);
+#define HEAD OHMLOOM_RUN_NEXT_ANSWER_CELLS_OFFSET
+
+static uint32_t report_words[(HEAD + CELLS_BYTES + 3) / 4]; /* of all attempts */
+static uint32_t latest_words[(CELLS_BYTES + 3) / 4];        /* of the last one */
+static uint8_t trying[CHIP_COLUMNS];                        /* whether a cell took part in that */
+
+static uint8_t *report_cells(void) {
+    return (uint8_t *)report_words + HEAD;
+}
+
+static void take_latest(uint32_t report) {
+    for (uint32_t index = 0; index < sizeof latest_words / 4; index++) {
+        latest_words[index] = read32(report + 4 * index);
     }
 }
 
-/* A later one: of the cells that were tried. */
-static void add_report(uint32_t report) {
-    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, report += CELL_BYTES) {
-        if (cells[column].trying) {
-            const uint32_t pulses = cells[column].pulses + half_at(report + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET);
-            cells[column].pulses = (uint16_t)(pulses > UINT16_MAX ? UINT16_MAX : pulses);
-            cells[column].status = read8(report + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET);
-            cells[column].code = (uint16_t)half_at(report + OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET);
-        }
-    }
-}
-
-static void put_report(uint32_t report) {
-    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, report += CELL_BYTES) {
-        write8(report + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET, cells[column].status);
-        put_half(report + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET, cells[column].pulses);
-        put_half(report + OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET, cells[column].code);
-    }
-}
-
-/* The cells that failed are to be written, all others left alone. */
+/* The cells that failed last are to be written, all others left alone. */
 static void choose_failed(uint8_t *targets) {
-    for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
-        cells[column].trying = (uint8_t)cell_failed(cells[column].status);
-        if (!cells[column].trying) {
+    const uint8_t *status = (const uint8_t *)latest_words + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET;
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, status += CELL_BYTES) {
+        if (trying[column] && !cell_failed(*status)) {
             targets_leave(targets, column);
         }
+    }
+}
+
+/* Cells that took part in the last attempt: its status and code, and pulses of both. */
+static void merge_latest(void) {
+    const uint8_t *latest = (const uint8_t *)latest_words;
+    uint8_t *cell = report_cells();
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, latest += CELL_BYTES, cell += CELL_BYTES) {
+        if (!trying[column]) {
+            continue;
+        }
+        uint8_t *pulses = cell + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET;
+        const uint8_t *more = latest + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET;
+        uint32_t sum = (pulses[0] | (uint32_t)pulses[1] << 8) + (more[0] | (uint32_t)more[1] << 8);
+        if (sum > UINT16_MAX) {
+            sum = UINT16_MAX;
+        }
+        pulses[0] = (uint8_t)sum;
+        pulses[1] = (uint8_t)(sum >> 8);
+        cell[OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET] = latest[OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET];
+        cell[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET] = latest[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET];
+        cell[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET + 1] = latest[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET + 1];
+        trying[column] = (uint8_t)cell_failed(latest[OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET]);
+    }
+}
+
+/* Before the first report: all cells are to take part in it. */
+static void clear_report(void) {
+    uint8_t *cell = report_cells();
+    for (uint32_t index = 0; index < CELLS_BYTES; index++) {
+        cell[index] = 0;
+    }
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
+        trying[column] = 1;
     }
 }
 
@@ -196,33 +212,33 @@ static uint32_t put_head(uint32_t answer, uint32_t tile, uint32_t row, uint32_t 
     put_half(answer + OHMLOOM_RUN_NEXT_ANSWER_ROW_OFFSET, row);
     write8(answer + OHMLOOM_RUN_NEXT_ANSWER_ATTEMPTS_OFFSET, (uint8_t)attempts);
     put_half(answer + OHMLOOM_RUN_NEXT_ANSWER_LEFT_OFFSET, progress->loaded - progress->done);
-    return OHMLOOM_RUN_NEXT_ANSWER_CELLS_OFFSET;
+    return HEAD;
 }
 
-/* Attempts after the first, until all cells have converged, retries are used up, or the latch is set. Answers how many there were,
- * or REFUSED; *found: as `cells_found`. */
+/* Attempts after the first, until all cells have converged, retries are used up, or the latch is set. Leaves the report of all in its
+ * place. Answers how many there were, or REFUSED; *found: as `cells_found`, of the first, then of the last. */
 static uint32_t try_again(const struct request *request, uint8_t *targets, uint32_t *found) {
     uint32_t attempts = 0;
-    take_report(request->answer);
+    take_latest(request->answer);
     while (*found == CELLS_FAILED && attempts < journal_run()->retries) {
         choose_failed(targets);
-        const uint32_t type = attempt_begin(request, targets);
-        wait_for_call();
-        if (!type || !call_done(type)) {
+        const int begun = attempt_begin(request, targets);
+        merge_latest();
+        if (!begun || !attempt_end(request, found)) {
             return REFUSED;
         }
-        add_report(request->answer);
-        *found = cells_found(request->answer);
+        take_latest(request->answer);
         attempts++;
     }
-    put_report(request->answer);
+    merge_latest();
+    put_words(request->answer, report_words, HEAD + CELLS_BYTES);
     return attempts;
 }
 
-static void note_done(uint32_t row, uint32_t found) {
+static void note_done(uint32_t row, uint32_t found, uint32_t report) {
     uint8_t bad[CHIP_BAD_BYTES] = {0};
-    for (uint32_t column = 0; found && column < CHIP_COLUMNS; column++) {
-        if (cell_failed(cells[column].status)) {
+    for (uint32_t column = 0; found && column < CHIP_COLUMNS; column++, report += CELL_BYTES) {
+        if (cell_failed(read8(report + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET))) {
             bad[column >> 3] = (uint8_t)(bad[column >> 3] | 1u << (column & 7));
         }
     }
@@ -237,26 +253,28 @@ uint32_t run_next(const struct request *request) {
     uint8_t *targets = targets_take(row);
     const uint32_t tile = targets[OHMLOOM_RUN_LOAD_REQUEST_TILE_OFFSET];
     journal_begun(row);
-    const uint32_t type = attempt_begin(request, targets);
+    const int begun = attempt_begin(request, targets);
+    /* While the engine works: */
     const uint32_t after = journal_open(row + 1);
     targets_expect(after);
-    wait_for_call();
-    if (!type || !call_done(type)) {
+    clear_report();
+    uint32_t found, attempts = 1;
+    if (!begun || !attempt_end(request, &found)) {
         return refuse_too(request);
     }
-    uint32_t found = cells_found(request->answer), attempts = 1;
-    if (found & CELLS_FAILED) {
+    if (found == CELLS_FAILED && journal_run()->retries) {
         const uint32_t more = try_again(request, targets, &found);
         if (more == REFUSED) {
             return refuse_too(request);
         }
         attempts += more;
+    } else {
+        cells_move(request->answer, HEAD);
     }
     if (!(found & CELLS_TRIPPED)) {
-        note_done(row, found);
+        note_done(row, found, request->answer + HEAD);
         next_row = after;
     }
-    cells_move(request->answer, OHMLOOM_RUN_NEXT_ANSWER_CELLS_OFFSET);
     return put_head(request->answer, tile, row - tile * CHIP_ROWS, attempts) + CELLS_BYTES;
 }
 
@@ -310,6 +328,16 @@ static uint32_t choose_drifted(uint8_t *targets, uint32_t codes, const uint8_t *
     return drifted;
 }
 
+/* A report of cells that were read only. The codes lie where it begins, so it is written from its end on. */
+static void put_codes(uint32_t report, uint32_t codes) {
+    for (uint32_t column = CHIP_COLUMNS; column-- > 0;) {
+        const uint32_t cell = report + CELL_BYTES * column, code = (uint32_t)code_at(codes, column);
+        write8(cell + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET, OHMLOOM_CELL_SKIPPED);
+        put_half(cell + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET, 0);
+        put_half(cell + OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET, code);
+    }
+}
+
 uint32_t run_refresh(const struct request *request) {
     const uint32_t row = checked_row(request);
     const uint32_t samples = read8(request->payload + OHMLOOM_REFRESH_REQUEST_SAMPLES_OFFSET);
@@ -334,26 +362,21 @@ uint32_t run_refresh(const struct request *request) {
     journal_bad(row, bad);
     targets_expect(next_row);
     wait_for_call();
-    if (!call_done(OHMLOOM_COMMAND_READ)) {
+    if (!call_answered()) {
         return refuse_too(request);
     }
     const uint32_t drifted = choose_drifted(targets, request->answer, bad);
     if (drifted) {
-        put_targets(request->payload, targets);
+        put_words(request->payload, targets, CHIP_TARGET_BYTES);
         call_begin(OHMLOOM_COMMAND_PROGRAM, CHIP_TARGET_BYTES);
         wait_for_call();
-        if (!call_done(OHMLOOM_COMMAND_PROGRAM)) {
+        if (!call_answered()) {
             return refuse_too(request);
         }
+        cells_move(request->answer, OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET);
     } else {
-        for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
-            cells[column].code = (uint16_t)code_at(request->answer, column);
-            cells[column].pulses = 0;
-            cells[column].status = OHMLOOM_CELL_SKIPPED;
-        }
-        put_report(request->answer);
+        put_codes(request->answer + OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET, request->answer);
     }
-    cells_move(request->answer, OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET);
     put_half(request->answer + OHMLOOM_REFRESH_ANSWER_DRIFTED_OFFSET, drifted);
     return OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET + CELLS_BYTES;
 }

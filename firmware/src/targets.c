@@ -5,7 +5,10 @@
 #include "ohmloom.h"
 
 #define CELLS OHMLOOM_RUN_LOAD_REQUEST_CELLS_OFFSET
+#define MASK OHMLOOM_FORM_REQUEST_MASK_OFFSET
 #define SOME 8u /* bytes, a fraction of the time that a request may wait */
+
+_Static_assert(MASK == CELLS, "a mask is made in the place of its cells");
 
 struct targets {
     uint32_t row, have; /* bytes that have been read */
@@ -26,6 +29,22 @@ void targets_forget(void) {
     empty(expected, TARGETS_NO_ROW);
 }
 
+static int forming(void) {
+    return journal_run()->kind == OHMLOOM_RUN_KIND_FORM;
+}
+
+uint32_t targets_bytes(void) {
+    return forming() ? MASK + CHIP_COLUMNS : CHIP_TARGET_BYTES;
+}
+
+/* FORM wants a mask: of the cells with a tolerance, the second code of each three bytes. */
+static void make_mask(uint8_t *targets) {
+    const uint8_t *cell = targets + CELLS;
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, cell += 3) {
+        targets[MASK + column] = cell[1] >> 4 || cell[2];
+    }
+}
+
 static void fetch(uint32_t most) {
     uint8_t *bytes = (uint8_t *)expected->words;
     uint32_t left = CHIP_TARGET_BYTES - expected->have;
@@ -34,6 +53,9 @@ static void fetch(uint32_t most) {
     }
     flash_read(journal_targets(expected->row) + expected->have, bytes + expected->have, left);
     expected->have += left;
+    if (expected->have == CHIP_TARGET_BYTES && forming()) {
+        make_mask(bytes);
+    }
 }
 
 uint8_t *targets_take(uint32_t row) {
@@ -60,18 +82,17 @@ void targets_fetch(void) {
     }
 }
 
-/* A cell's target and tolerance are the two codes of three bytes. */
-
-int targets_wanted(const uint8_t *targets, uint32_t column) {
-    const uint8_t *cell = targets + CELLS + 3 * column;
-    return cell[1] >> 4 || cell[2];
-}
-
 void targets_leave(uint8_t *targets, uint32_t column) {
+    if (forming()) {
+        targets[MASK + column] = 0;
+        return;
+    }
     uint8_t *cell = targets + CELLS + 3 * column;
     cell[1] &= 15;
     cell[2] = 0;
 }
+
+/* A cell's target and tolerance are the two codes of three bytes. */
 
 static int32_t code(uint32_t bits) {
     return (int32_t)(bits ^ 0x800) - 0x800;

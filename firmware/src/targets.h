@@ -11,9 +11,11 @@
 /* Forgets both: flash has others. */
 void targets_forget(void);
 
-/* The payload of the row's RUN_LOAD, CHIP_TARGET_BYTES, at a multiple of 4 and followed by zeros up to one. It may be changed, until the
- * next `targets_take`. */
+/* The payload of the row's PROGRAM or FORM, at a multiple of 4 and in whole words. It may be changed, until the next `targets_take`. */
 uint8_t *targets_take(uint32_t row);
+
+/* Its bytes. */
+uint32_t targets_bytes(void);
 
 /* From now on, `targets_fetch` reads this row's. */
 void targets_expect(uint32_t row);
@@ -21,10 +23,10 @@ void targets_expect(uint32_t row);
 /* Reads some bytes of the expected row, when flash is not busy: for spare time. */
 void targets_fetch(void);
 
-/* Whether a cell is to be written; leaves a cell alone. */
-int targets_wanted(const uint8_t *targets, uint32_t column);
+/* A cell is left alone. */
 void targets_leave(uint8_t *targets, uint32_t column);
 
+/* Of a PROGRAM's payload. */
 int32_t targets_target(const uint8_t *targets, uint32_t column);
 int32_t targets_tolerance(const uint8_t *targets, uint32_t column);
 
