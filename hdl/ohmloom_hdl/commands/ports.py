@@ -9,12 +9,8 @@ class InPort(IntEnum):
     PAYLOAD = 2  # byte offset of the request's payload in the store
     ANSWER = 3  # and of its answer's
     STATE = 4  # bits of `State`
-    SATURATED = 5  # of the last job
-    WRITTEN = 6  # Q
-    CRC_LOW = 7
-    CRC_HIGH = 8
-    EMULATION = 9  # a byte of the emulated fabric's answer; 0x100 while there is none
-    COUNTERS = 10  # and on: events of each of `COUNTERS` since it was read last
+    EMULATION = 5  # a byte of the emulated fabric's answer; 0x100 while there is none
+    COUNTERS = 6  # and on: events of each of `COUNTERS` since it was read last
 
 
 class State(IntEnum):
@@ -27,34 +23,32 @@ class State(IntEnum):
 
 
 class OutPort(IntEnum):
+    """What belongs to different kinds of jobs has one port."""
+
     READ_AT = 0  # P
     WRITE_AT = 1  # Q
-    LENGTH = 2  # of the answer
-    FINISH = 3  # answer type; ends the request
-    SAFETY = 4  # strobes, bits of `SafetyStrobe`
-    CRC = 5  # a byte; bit 8 starts a new CRC-32 instead
-    EMULATION = 6  # a byte for the emulated fabric
-    ROUTE = 7  # number of stages
-    STAGE = 8  # stage number (15:12) and the stage, as in `stage_layout`
-    START = 9  # kind of the job: the engine takes it with the fields below
-    TILE = 10
-    ROW = 11
-    COLUMN = 12
-    ROWS = 13
-    SAMPLES = 14
-    TIA_RANGE = 15
-    ROUTED = 16
-    COUNT = 17
-    INPUTS = 18
-    OUTPUTS = 19
-    STEPS = 20
-    RESET = 21
-    RAIL = 22
-    GATE = 23
-    WIDTH_LOW = 24
-    WIDTH_HIGH = 25
-    DATA = 26
-    ANSWER = 27
+    FINISH = 2  # answer type; ends the request, whose answer ends at Q
+    SAFETY = 3  # strobes, bits of `SafetyStrobe`
+    EMULATION = 4  # a byte for the emulated fabric
+    ROUTE = 5  # number of stages
+    STAGE = 6  # stage number (15:12) and the stage, as in `stage_layout`
+    START = 7  # kind of the job: the engine takes it with the fields below
+    TILE = 8
+    ROW = 9
+    COUNT = 10
+    WIDTH_LOW = COUNT
+    WIDTH_HIGH = 11
+    ROWS = WIDTH_HIGH
+    RAIL = 12
+    INPUTS = RAIL
+    GATE = 13
+    OUTPUTS = GATE
+    COLUMN = 14
+    STEPS = COLUMN
+    SAMPLES = COLUMN
+    TIA_RANGE = COLUMN
+    RESET = 15
+    ROUTED = RESET
 
 
 class SafetyStrobe(IntEnum):

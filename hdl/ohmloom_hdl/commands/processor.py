@@ -5,22 +5,27 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
+from ohmloom.spec.commands import FORM, INFER, MVM, PROGRAM
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_hdl.block_ram import BlockRam
-from ohmloom_hdl.commands.crc32 import Crc32
 from ohmloom_hdl.commands.isa import STACK, STACK_DEPTH, Access, Alu, Op, Special
 from ohmloom_hdl.commands.microcode import microcode
 from ohmloom_hdl.commands.ports import COUNTERS, InPort, OutPort, SafetyStrobe, State
 from ohmloom_hdl.interfaces import (
     EnginePort,
+    JobKind,
     RequestPort,
     SafetyControl,
     StorePort,
+    index_bits,
     route_layout,
     stage_layout,
 )
 
-COUNT_BITS = 3  # of events between two looks of the microcode, which come more often than drives, pulses or frames
+# Of events between two looks of the microcode, which come more often than drives, pulses or frames; of bad frames, which
+# may come while a request is executed, more than of the others.
+COUNT_BITS = 2, 3
+ARRAYS = {JobKind.MVM: MVM, JobKind.INFER: INFER, JobKind.PROGRAM: PROGRAM, JobKind.FORM: FORM}
 
 
 class CommandProcessor(wiring.Component):
@@ -50,14 +55,15 @@ class CommandProcessor(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        self._payload, self._answer = (Signal.like(self.engine.job.payload.data) for _ in range(2))  # of the request
         words, initial = self._program.words(), self._program.registers()
-        m.submodules.program = program = memory.Memory(shape=16, depth=len(words), init=words)
-        fetch = program.read_port()
+        m.submodules.program = fetch = Rom(words)
         m.submodules.registers = registers = BlockRam(shape=16, depth=256, init=initial)
 
         # State
         accumulator, zero, carry, negative = Signal(16), Signal(init=1), Signal(), Signal()
-        pc, depth = Signal(range(len(words))), Signal(range(STACK_DEPTH))
+        pc_bits = index_bits(len(words))
+        pc, depth = Signal(pc_bits, init=(1 << pc_bits) - 1), Signal(range(STACK_DEPTH))
         address_bits = len(self.store.address) + 1
         read_at, write_at = Signal(address_bits), Signal(address_bits)
         odd_code = Signal()
@@ -65,47 +71,60 @@ class CommandProcessor(wiring.Component):
         instruction = Signal(16)
         m.d.comb += instruction.eq(fetch.data)
         op = Signal(Op)
-        function, argument, target = instruction[8:12], instruction[:8], instruction[:12]
+        function, argument, target = instruction[8:12], instruction[:8], instruction[:11]
         m.d.comb += op.eq(instruction[12:])
         is_return = (op == Op.SPECIAL) & (function == Special.RETURN)
 
-        # ALU
+        # What comes to A: through `other`, and through the function for all but an ALU operation MOVE.
         other, result, sum_ = Signal(16), Signal(16), Signal(17)
-        subtract = Signal()
-        borrow = Signal()
+        port_in, item = Signal(16), Signal(16)
+        table = Signal()  # the instruction's place has a word of a table
+        computes, does = Signal(), Signal(4)
         m.d.comb += [
-            other.eq(Mux(op == Op.ALU_I, argument, registers.data_r)),
-            subtract.eq(function.matches(Alu.SUBTRACT, Alu.SUBTRACT_C, Alu.COMPARE, Alu.COMPARE_C)),
-            borrow.eq(function.matches(Alu.ADD_C, Alu.SUBTRACT_C, Alu.COMPARE_C) & carry),
-            # A borrow is the complement of the adder's carry.
-            # One adder: the carry comes in through a bit below.
-            sum_.eq((Cat(1, accumulator) + Cat(subtract ^ borrow, other ^ subtract.replicate(16)))[1:]),
+            computes.eq(op.matches(Op.ALU_R, Op.ALU_I, Op.ALU_W) & ~table),
+            does.eq(Mux(computes, function, Mux((op == Op.OUT) & ~table, Alu.KEEP, Alu.MOVE))),
         ]
-        with m.Switch(function):
+        is_set, long = (op == Op.SET) & ~table, table | (op == Op.LOAD)
+        immediate = Cat(
+            Mux(is_set, function, argument[:4]),
+            argument[4:] & ~is_set.replicate(4),
+            function & long.replicate(4),
+            instruction[12:] & table.replicate(4),
+        )
+        source = Signal(2)
+        m.d.comb += [
+            source[0].eq(table | op.matches(Op.ALU_I, Op.LOAD, Op.SET, Op.MEMORY)),
+            source[1].eq(~table & op.matches(Op.IN, Op.MEMORY)),
+            other.eq(Mux(source[1], Mux(source[0], item, port_in), Mux(source[0], immediate, registers.data_r))),
+        ]
+        subtract = does[1]
+        # A borrow is the complement of the adder's carry. One adder: the carry comes in through a bit below.
+        m.d.comb += sum_.eq(
+            (Cat(1, accumulator) + Cat(subtract ^ (does[0] & carry), other ^ subtract.replicate(16)))[1:]
+        )
+        logic, kept = Signal(16), Signal(16)
+        with m.Switch(does[:2]):
             with m.Case(Alu.MOVE):
-                m.d.comb += result.eq(other)
+                m.d.comb += logic.eq(other)
             with m.Case(Alu.AND):
-                m.d.comb += result.eq(accumulator & other)
+                m.d.comb += logic.eq(accumulator & other)
             with m.Case(Alu.OR):
-                m.d.comb += result.eq(accumulator | other)
+                m.d.comb += logic.eq(accumulator | other)
             with m.Case(Alu.XOR):
-                m.d.comb += result.eq(accumulator ^ other)
-            with m.Case(Alu.SHIFT_RIGHT):
-                m.d.comb += result.eq(accumulator[1:])
-            with m.Case(Alu.HIGH):
-                m.d.comb += result.eq(Cat(accumulator[:8], argument))
-            with m.Default():
-                m.d.comb += result.eq(sum_[:16])
+                m.d.comb += logic.eq(accumulator ^ other)
+        m.d.comb += [
+            kept.eq(Mux(does[1], accumulator, Cat(accumulator[1:], carry & argument[0]))),
+            result.eq(Mux(does[3], sum_[:16], Mux(does[2] & does[0], kept, logic))),
+        ]
 
         # Ports
-        port_in = Signal(16)
         self._reads = Signal()
-        self._inputs(m, argument, write_at, port_in)
+        self._inputs(m, function, port_in)
         port_write = Signal()
-        self._outputs(m, argument, accumulator, port_write)
+        self._outputs(m, function, result, write_at, port_write)
 
         # Store
-        place, low, second = Signal(address_bits), Signal(8), Signal()
+        place, second = Signal(address_bits), Signal()
         latched = Signal()  # the byte of the word that comes in this cycle
         puts = function[2]
         fetched = Signal(8)
@@ -116,43 +135,50 @@ class CommandProcessor(wiring.Component):
             self.store.data_w.eq(Mux(second, accumulator[8:], accumulator[:8]).replicate(2)),
             fetched.eq(Mux(latched, self.store.data_r[8:], self.store.data_r[:8])),
         ]
+        # The first of two bytes waits in A.
+        both = Cat(accumulator[:8], fetched)
+        with m.If(~second):
+            m.d.comb += item.eq(fetched)
+        with m.Elif(function == Access.GET_16):
+            m.d.comb += item.eq(both)
+        with m.Else():
+            m.d.comb += item.eq(Mux(odd_code, both[4:], both[:12]).as_signed())
         two_bytes = function.matches(Access.GET_16, Access.GET_CODE, Access.PUT_16)
-        code = Cat(low, fetched)
 
         # Sequence
-        next_pc, taken = Signal.like(pc), Signal()
+        goes = Signal(2)  # to the instruction behind, the target, the return address, or what A says
+        next_pc, following_pc, taken = Signal.like(pc), Signal.like(pc), Signal()
         m.d.comb += [
-            fetch.addr.eq(pc),
+            fetch.addr.eq(next_pc),
             registers.address_r.eq(argument),
             registers.address_w.eq(argument),
-            registers.data_w.eq(accumulator),
-            next_pc.eq(pc + 1),
+            registers.data_w.eq(result),
+            following_pc.eq(pc + 1),
+            next_pc.eq(Mux(goes[1], Mux(goes[0], accumulator, registers.data_r), Mux(goes[0], target, following_pc))),
         ]
         with m.If(op == Op.SPECIAL):
-            m.d.comb += registers.address_r.eq(Mux(is_return, STACK + depth - 1, accumulator[:8]))
+            m.d.comb += registers.address_r.eq(
+                Mux(is_return, Cat((depth - 1)[: len(depth)], argument[len(depth) :]), accumulator)
+            )
         with m.Switch(op):
             with m.Case(Op.JUMP, Op.CALL):
                 m.d.comb += taken.eq(1)
             with m.Case(Op.JUMP_Z):
-                m.d.comb += taken.eq(zero)
-            with m.Case(Op.JUMP_NZ):
-                m.d.comb += taken.eq(~zero)
+                m.d.comb += taken.eq(zero ^ function[3])
             with m.Case(Op.JUMP_C):
-                m.d.comb += taken.eq(carry)
-            with m.Case(Op.JUMP_NC):
-                m.d.comb += taken.eq(~carry)
+                m.d.comb += taken.eq(carry ^ function[3])
             with m.Case(Op.JUMP_N):
-                m.d.comb += taken.eq(negative)
+                m.d.comb += taken.eq(negative ^ function[3])
 
         def go_on():
             """The next instruction is read in this cycle."""
-            m.d.comb += fetch.addr.eq(next_pc)
+            m.d.comb += fetch.go.eq(1)
             m.d.sync += pc.eq(next_pc)
             m.next = "READ"
 
         with m.FSM():
-            with m.State("START"):  # the first instruction is read
-                m.next = "READ"
+            with m.State("START"):  # to the instruction behind the last, which is the first
+                go_on()
             with m.State("READ"):  # the instruction is there; its operand is read, or the first byte moved
                 with m.If(op != Op.MEMORY):
                     m.next = "EXECUTE"
@@ -163,30 +189,19 @@ class CommandProcessor(wiring.Component):
                         m.next = "BYTE"
             with m.State("BYTE"):
                 last = second | ~two_bytes
-                step = Signal(2)
-                m.d.comb += step.eq(1)
-                with m.If(function == Access.GET_CODE):
-                    m.d.comb += step.eq(Mux(second, odd_code, 1))
-                m.d.sync += [low.eq(fetched), second.eq(~last)]
+                # The second byte of an even code is the first of the next.
+                following = place + ~((function == Access.GET_CODE) & second & ~odd_code)
+                m.d.sync += second.eq(~last)
                 with m.If(puts):
-                    m.d.sync += write_at.eq(write_at + 1)
+                    m.d.sync += write_at.eq(following)
                 with m.Else():
-                    m.d.sync += read_at.eq(read_at + step)
+                    m.d.sync += [read_at.eq(following), accumulator.eq(result)]
                 with m.If(~last):
                     m.next = "SECOND"
                 with m.Else():
-                    with m.Switch(function):
-                        with m.Case(Access.GET_8):
-                            m.d.sync += accumulator.eq(fetched)
-                        with m.Case(Access.GET_16):
-                            m.d.sync += accumulator.eq(code)
-                        with m.Case(Access.GET_CODE):
-                            chosen = Mux(odd_code, code[4:], code[:12])
-                            m.d.sync += [
-                                accumulator.eq(Cat(chosen, chosen[11].replicate(4))),
-                                negative.eq(chosen[11]),
-                                odd_code.eq(~odd_code),
-                            ]
+                    m.d.comb += registers.write.eq(~puts)
+                    with m.If(function == Access.GET_CODE):
+                        m.d.sync += [negative.eq(result[15]), odd_code.eq(~odd_code)]
                     go_on()
             with m.State("SECOND"):
                 m.d.comb += self.store.valid.eq(1)
@@ -194,72 +209,72 @@ class CommandProcessor(wiring.Component):
                     m.d.sync += latched.eq(place[0])
                     m.next = "BYTE"
             with m.State("EXECUTE"):
-                with m.If(taken):
-                    m.d.comb += next_pc.eq(target)
-                go_on()
+                m.d.comb += goes[0].eq(taken)
+                with m.If(op != Op.SPECIAL):
+                    go_on()
                 with m.Switch(op):
-                    with m.Case(Op.ALU_R, Op.ALU_I):
-                        with m.If(~function.matches(Alu.COMPARE, Alu.COMPARE_C)):
+                    with m.Case(Op.ALU_R, Op.ALU_I, Op.ALU_W):
+                        with m.If(~(does[3] & does[2])):
                             m.d.sync += accumulator.eq(result)
-                        with m.If(~function.matches(Alu.MOVE, Alu.HIGH)):
+                        with m.If(~does.matches(Alu.MOVE, Alu.KEEP)):
                             m.d.sync += [zero.eq(result == 0), negative.eq(result[15])]
-                        with m.Switch(function):
-                            with m.Case(Alu.SHIFT_RIGHT):
-                                m.d.sync += carry.eq(accumulator[0])
-                            with m.Case(Alu.ADD, Alu.ADD_C):
-                                m.d.sync += carry.eq(sum_[16])
-                            with m.Case(Alu.SUBTRACT, Alu.SUBTRACT_C, Alu.COMPARE, Alu.COMPARE_C):
-                                m.d.sync += carry.eq(~sum_[16])
-                    with m.Case(Op.STORE):
-                        m.d.comb += registers.write.eq(1)
+                        with m.If(does[3]):
+                            m.d.sync += carry.eq(sum_[16] ^ subtract)
+                        with m.If(does == Alu.SHIFT_RIGHT):
+                            m.d.sync += carry.eq(accumulator[0])
+                        m.d.comb += registers.write.eq(op == Op.ALU_W)
                     with m.Case(Op.LOAD):
-                        m.d.sync += accumulator.eq(target)
+                        m.d.sync += accumulator.eq(result)
+                    with m.Case(Op.SET):
+                        m.d.comb += registers.write.eq(1)
+                        m.d.sync += accumulator.eq(result)
                     with m.Case(Op.IN):
-                        m.d.comb += self._reads.eq(1)
-                        m.d.sync += accumulator.eq(port_in)
+                        m.d.comb += [self._reads.eq(1), registers.write.eq(1)]
+                        m.d.sync += accumulator.eq(result)
                         if self._emulated:  # a byte is taken when it is read
-                            m.d.comb += self.from_fabric.ready.eq(argument == InPort.EMULATION)
-                    with m.Case(Op.OUT):
+                            m.d.comb += self.from_fabric.ready.eq(function == InPort.EMULATION)
+                    with m.Case(Op.OUT, Op.OUT_R):
                         m.d.comb += port_write.eq(1)
-                        with m.If(argument == OutPort.READ_AT):
-                            m.d.sync += [read_at.eq(accumulator), odd_code.eq(0)]
-                        with m.If(argument == OutPort.WRITE_AT):
-                            m.d.sync += write_at.eq(accumulator)
-                        with m.If(argument == OutPort.FINISH):  # a refusal may come from any depth
+                        m.d.sync += accumulator.eq(result)
+                        with m.If(function == OutPort.READ_AT):
+                            m.d.sync += [read_at.eq(result), odd_code.eq(0)]
+                        with m.If(function == OutPort.WRITE_AT):
+                            m.d.sync += write_at.eq(result)
+                        with m.If(function == OutPort.FINISH):  # a refusal may come from any depth
                             m.d.sync += depth.eq(0)
                     with m.Case(Op.CALL):
                         m.d.comb += [
                             registers.write.eq(1),
                             registers.address_w.eq(STACK + depth),
-                            registers.data_w.eq(pc + 1),
+                            registers.data_w.eq(following_pc),
                         ]
                         m.d.sync += depth.eq(depth + 1)
                     with m.Case(Op.SPECIAL), m.Switch(function):
                         with m.Case(Special.RETURN):
-                            m.d.comb += next_pc.eq(registers.data_r)
+                            go_on()
+                            m.d.comb += goes.eq(0b10)
                             m.d.sync += depth.eq(depth - 1)
                         with m.Case(Special.INDEXED):
-                            m.d.sync += accumulator.eq(registers.data_r)
+                            go_on()
+                            m.d.sync += accumulator.eq(result)
                         with m.Case(Special.TABLE):
-                            m.d.comb += fetch.addr.eq(accumulator)
-                            m.d.sync += pc.eq(pc)
+                            m.d.comb += [goes.eq(0b11), fetch.go.eq(1)]
                             m.next = "TABLE"
             with m.State("TABLE"):
-                m.d.sync += accumulator.eq(fetch.data)
+                m.d.comb += table.eq(1)
+                m.d.sync += accumulator.eq(result)
                 go_on()
         return m
 
-    def _inputs(self, m, argument, write_at, value):
-        """Ports that are read: `value` of the one that `argument` names. Reading a counter clears it."""
+    def _inputs(self, m, port, value):
+        """Ports that are read: `value` of the one that `port` names. Reading a counter clears it."""
         spec, requests = self._spec, self.requests
         places = MemoryMap(spec)
-        m.submodules.crc = self._crc = Crc32()
         busy = Signal()
-        saturated = Signal(16)
         with m.If(self.engine.job.valid):
             m.d.sync += busy.eq(1)
         with m.If(self.engine.done):
-            m.d.sync += [busy.eq(0), saturated.eq(self.engine.saturated)]
+            m.d.sync += busy.eq(0)
         state = {
             State.CAUSE: self.safety.cause,
             State.ARMED: self.safety.armed,
@@ -267,25 +282,21 @@ class CommandProcessor(wiring.Component):
             State.REQUEST: requests.valid,
         }
         slot_bits = places.slot_bytes.bit_length() - 1
-        with m.Switch(argument):
+        m.d.comb += [
+            self._payload.eq(requests.slot << slot_bits),
+            self._answer.eq((requests.answer_slot << slot_bits) | places.answer(0)),
+        ]
+        with m.Switch(port):
             with m.Case(InPort.TYPE):
                 m.d.comb += value.eq(requests.type)
             with m.Case(InPort.LENGTH):
                 m.d.comb += value.eq(requests.length)
             with m.Case(InPort.PAYLOAD):
-                m.d.comb += value.eq(requests.slot << slot_bits)
+                m.d.comb += value.eq(self._payload)
             with m.Case(InPort.ANSWER):
-                m.d.comb += value.eq((requests.answer_slot << slot_bits) | places.answer(0))
+                m.d.comb += value.eq(self._answer)
             with m.Case(InPort.STATE):
                 m.d.comb += value.eq(Cat(*(bits for _, bits in sorted(state.items()))))
-            with m.Case(InPort.SATURATED):
-                m.d.comb += value.eq(saturated)
-            with m.Case(InPort.WRITTEN):
-                m.d.comb += value.eq(write_at)
-            with m.Case(InPort.CRC_LOW):
-                m.d.comb += value.eq(self._crc.value[:16])
-            with m.Case(InPort.CRC_HIGH):
-                m.d.comb += value.eq(self._crc.value[16:])
             if self._emulated:
                 with m.Case(InPort.EMULATION):
                     m.d.comb += value.eq(Cat(self.from_fabric.payload, ~self.from_fabric.valid))
@@ -295,36 +306,46 @@ class CommandProcessor(wiring.Component):
                     if hasattr(self, f"count_{name}")
                     else getattr(self.engine, f"count_{name.removesuffix('s')}")
                 )
-                count = Signal(COUNT_BITS, name=f"new_{name}")
+                count = Signal(COUNT_BITS[name == "frames_bad"], name=f"new_{name}")
                 m.d.sync += count.eq(count + strobe)
                 with m.Case(InPort.COUNTERS + index):
                     m.d.comb += value.eq(count)
                     with m.If(self._reads):
                         m.d.sync += count.eq(strobe)
 
-    def _outputs(self, m, argument, value, write):
+    def _outputs(self, m, port, value, write_at, write):
         """Ports that are written with `value`."""
-        spec, job = self._spec, self.engine.job.payload
+        spec, job, requests = self._spec, self.engine.job.payload, self.requests
+        # A register for each port: its fields belong to different kinds of jobs.
         fields = {
-            OutPort.TILE: job.tile,
-            OutPort.ROW: job.row,
-            OutPort.COLUMN: job.column,
-            OutPort.ROWS: job.rows,
-            OutPort.SAMPLES: job.samples,
-            OutPort.TIA_RANGE: job.tia_range,
-            OutPort.ROUTED: job.routed,
-            OutPort.COUNT: job.count,
-            OutPort.INPUTS: job.inputs,
-            OutPort.OUTPUTS: job.outputs,
-            OutPort.STEPS: job.steps,
-            OutPort.RESET: job.reset,
-            OutPort.RAIL: job.rail,
-            OutPort.GATE: job.gate,
-            OutPort.WIDTH_LOW: job.width_ns[:16],
-            OutPort.WIDTH_HIGH: job.width_ns[16:],
-            OutPort.DATA: job.data,
-            OutPort.ANSWER: job.answer,
+            OutPort.TILE: [job.tile],
+            OutPort.ROW: [job.row],
+            OutPort.COUNT: [job.count, job.width_ns[:16]],
+            OutPort.WIDTH_HIGH: [job.width_ns[16:], job.rows],
+            OutPort.RAIL: [job.rail, job.inputs],
+            OutPort.GATE: [job.gate, job.outputs],
+            OutPort.COLUMN: [job.column, job.steps, job.samples, job.tia_range],
+            OutPort.RESET: [job.reset, job.routed],
         }
+        for number, sharing in fields.items():
+            register = Signal(max(len(field) for field in sharing), name=f"job_{number.name.lower()}")
+            m.d.comb += [field.eq(register) for field in sharing]
+            with m.If(write & (port == number)):
+                m.d.sync += register.eq(value)
+        header = Signal(range(16))
+        with m.Switch(job.kind):
+            for kind, command in ARRAYS.items():
+                with m.Case(kind):
+                    m.d.comb += header.eq(command.request.header_bytes)
+        # How far the answer has been written, from the start of its slot on.
+        whole = MemoryMap(spec).slot_bytes.bit_length() - 1
+        length = Cat(write_at[:whole], (write_at ^ self._answer)[whole])
+        m.d.comb += [
+            job.data.eq(self._payload | header),
+            job.answer.eq(self._answer),
+            requests.answer_type.eq(value),
+            requests.answer_length.eq(length),
+        ]
         strobes = {
             SafetyStrobe.TRIP: self.safety.trip,
             SafetyStrobe.CLEAR: self.safety.clear,
@@ -333,33 +354,56 @@ class CommandProcessor(wiring.Component):
             SafetyStrobe.FORM_BEGIN: self.safety.form_begin,
             SafetyStrobe.FORM_END: self.safety.form_end,
         }
-        length = Signal.like(self.requests.answer_length)
-        m.d.comb += [self.requests.answer_type.eq(value), self.requests.answer_length.eq(length)]
         with m.If(self.engine.job.ready):
             m.d.sync += self.engine.job.valid.eq(0)
-        with m.If(write), m.Switch(argument):
-            with m.Case(OutPort.LENGTH):
-                m.d.sync += length.eq(value)
+        with m.If(write), m.Switch(port):
             with m.Case(OutPort.FINISH):
-                m.d.comb += self.requests.done.eq(1)
+                m.d.comb += requests.done.eq(1)
             with m.Case(OutPort.SAFETY):
                 m.d.comb += [strobe.eq((value & bit) != 0) for bit, strobe in strobes.items()]
-            with m.Case(OutPort.CRC):
-                m.d.comb += [self._crc.start.eq(value[8]), self._crc.write.eq(~value[8])]
             with m.Case(OutPort.ROUTE):
                 m.d.sync += self.route.stages.eq(value)
             with m.Case(OutPort.START):
                 m.d.sync += [job.kind.eq(value), self.engine.job.valid.eq(1)]
-            for port, field in fields.items():
-                with m.Case(port):
-                    m.d.sync += field.eq(value)
             if self._emulated:
                 with m.Case(OutPort.EMULATION):
                     m.d.comb += self.to_fabric.valid.eq(1)
         stage = data.View(stage_layout(spec), value[: stage_layout(spec).size])
         for number in range(spec.tiles):
-            with m.If(write & (argument == OutPort.STAGE) & (value[12:] == number)):
+            with m.If(write & (port == OutPort.STAGE) & (value[12:] == number)):
                 m.d.sync += self.route.stage[number].eq(stage)
-        m.d.comb += self._crc.byte.eq(value[:8])
         if self._emulated:
             m.d.comb += self.to_fabric.payload.eq(value[:8])
+
+
+class Rom(wiring.Component):
+    """Words: `data` is, from the cycle after one with `go` on, that at `addr`.
+
+    In pieces that fill block RAM of an iCE40: 1024 words take four, 512 two, 256 one.
+    """
+
+    def __init__(self, words: list[int]) -> None:
+        self._words = words
+        super().__init__({"addr": In(index_bits(len(words))), "go": In(1), "data": Out(16)})
+
+    def elaborate(self, platform):
+        m = Module()
+        rest, start, parts = list(self._words), 0, []
+        while rest:
+            depth = next(depth for depth in (1024, 512, 256) if len(rest) > depth - 256 or depth == 256)
+            here, rest = rest[:depth], rest[depth:]
+            m.submodules[f"part{len(parts)}"] = part = memory.Memory(
+                shape=16, depth=depth, init=here, attrs={"rom_style": "block"}
+            )
+            port = part.read_port()
+            m.d.comb += [port.addr.eq(self.addr), port.en.eq(self.go)]
+            start += depth
+            parts.append((start, port.data))
+        above = Signal(len(parts) - 1)
+        with m.If(self.go):
+            m.d.sync += [above[index].eq(self.addr >= end) for index, (end, _) in enumerate(parts[:-1])]
+        value = parts[0][1]
+        for index, (_, data_) in enumerate(parts[1:]):
+            value = Mux(above[index], data_, value)
+        m.d.comb += self.data.eq(value)
+        return m

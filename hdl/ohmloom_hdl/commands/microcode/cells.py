@@ -3,7 +3,7 @@
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import FORM, PROGRAM, PULSE, READ, Command, Polarity
 from ohmloom_hdl.commands.isa import Program
-from ohmloom_hdl.commands.microcode.common import below, scalars, wait
+from ohmloom_hdl.commands.microcode.common import below, scalars
 from ohmloom_hdl.commands.ports import InPort, OutPort, SafetyStrobe, State
 from ohmloom_hdl.interfaces import JobKind
 
@@ -31,14 +31,10 @@ def routines(p: Program, spec: ChipSpec) -> None:
     p.return_()
 
 
-def _run(p: Program, kind: JobKind, header_bytes: int, answer_bytes: int | str) -> None:
-    """Has the engine do the job and ends the request. header_bytes: before the request's array."""
-    p.load("payload")
-    p.add(header_bytes)
-    p.output(OutPort.DATA)
-    p.output(OutPort.ANSWER, "answer")
-    p.output(OutPort.START, kind.value)
-    wait(p)
+def _run(p: Program, kind: JobKind, answer_bytes: int | str) -> None:
+    """Has the engine do the job and ends the request."""
+    p.load(kind.value)
+    p.call("run job")
     p.load("answer")
     p.add(answer_bytes)
     p.output(OutPort.WRITE_AT)
@@ -93,7 +89,7 @@ def _program(p: Program, spec: ChipSpec) -> None:
     p.or_(0)
     p.load("least")
     p.jump_nz("bad signed value")
-    _run(p, JobKind.PROGRAM, PROGRAM.request.header_bytes, _report_bytes(spec))
+    _run(p, JobKind.PROGRAM, _report_bytes(spec))
     p.jump("finish")
 
 
@@ -112,7 +108,7 @@ def _form(p: Program, spec: ChipSpec) -> None:
     p.copy("event low", "row")
     p.copy("event high", "tile")
     p.call("log form")
-    _run(p, JobKind.FORM, FORM.request.header_bytes, _report_bytes(spec))
+    _run(p, JobKind.FORM, _report_bytes(spec))
     p.output(OutPort.SAFETY, SafetyStrobe.FORM_END)
     p.jump("finish")
 
@@ -147,8 +143,6 @@ def _read(p: Program, spec: ChipSpec) -> None:
     p.add("row")
     p.store("detail 0")
     p.carry("detail 1")
-    p.copy("detail 2", 0)
-    p.copy("detail 3", 0)
     p.load("detail 1")
     p.or_(0)
     p.jump_nz("refuse bad address")
@@ -157,14 +151,7 @@ def _read(p: Program, spec: ChipSpec) -> None:
     p.jump_nc("refuse bad address")
     p.copy("factor", spec.columns)
     p.load("rows")
-    p.call("multiply")
-    p.copy("items", "product low")
-    p.copy("detail 0", "product low")
-    p.copy("detail 1", "product high")
-    p.load("product high")
-    p.or_(0)
-    p.jump_nz("refuse too long")
-    p.load("items")
+    p.call("count items")
     p.compare(spec.link.payload_bytes * 2 // 3 + 1)
     p.jump_nc("refuse too long")
     p.add("items")
@@ -172,7 +159,7 @@ def _read(p: Program, spec: ChipSpec) -> None:
     p.add(1)
     p.shift_right()
     p.store("answer length")
-    _run(p, JobKind.READ, READ.request.header_bytes, "answer length")
+    _run(p, JobKind.READ, "answer length")
     p.jump("finish")
     p.label("bad extent")
     p.load("rows")
@@ -217,8 +204,6 @@ def _pulse(p: Program, spec: ChipSpec) -> None:
         p.get_16()
         p.store(name)
         p.output(port)
-    p.copy("detail 2", 0)
-    p.copy("detail 3", 0)
     p.load("detail 0")
     p.or_("detail 1")
     p.jump_z("refuse bad value")
@@ -227,5 +212,5 @@ def _pulse(p: Program, spec: ChipSpec) -> None:
     p.load(limits.pulse_ns >> 16)
     p.compare_c("detail 1")
     p.jump_c("refuse bad value")
-    _run(p, JobKind.PULSE, PULSE.request.header_bytes, PULSE.answer.header_bytes)
+    _run(p, JobKind.PULSE, PULSE.answer.header_bytes)
     p.jump("finish")

@@ -27,6 +27,8 @@ def main(p: Program, handlers: Mapping[int, str]) -> None:
         p.store(name)
     p.output(OutPort.WRITE_AT)
     p.output(OutPort.READ_AT, "payload")
+    for name in DETAIL[1:]:  # what refusals do not set
+        p.copy(name, 0)
     for code, handler in handlers.items():
         p.load("type")
         p.compare(code)
@@ -39,11 +41,7 @@ def main(p: Program, handlers: Mapping[int, str]) -> None:
     p.load("type")
     p.or_(ANSWER)
     p.label("finish as")
-    p.store("answer type")
-    p.input(InPort.WRITTEN)
-    p.subtract("answer")
-    p.output(OutPort.LENGTH)
-    p.output(OutPort.FINISH, "answer type")
+    p.output(OutPort.FINISH)
     p.jump("idle")
 
     # Refusals: with the detail in A, unsigned or signed, or in all four registers.
@@ -77,20 +75,16 @@ def main(p: Program, handlers: Mapping[int, str]) -> None:
     p.label("refuse signed")
     p.load("detail 0")
     p.or_(0)
-    p.load(0)
     positive = p.fresh()
-    p.jump_n("negative detail")
-    p.jump(positive)
-    p.label("negative detail")
+    p.load(0)
+    p.jump_nn(positive)
     p.load(0xFFFF)
     p.label(positive)
-    p.jump("refuse with")
-    p.label("refuse")
-    p.store("error")
-    p.load(0)
-    p.label("refuse with")  # A: the upper words of the detail
     for name in DETAIL[1:]:
         p.store(name)
+    p.jump("refuse whole")
+    p.label("refuse")
+    p.store("error")
     p.jump("refuse whole")
     for label, code in (("refuse bad address", ErrorCode.BAD_ADDRESS), ("refuse bad value", ErrorCode.BAD_VALUE)):
         p.label(label)  # with the whole detail
@@ -128,29 +122,14 @@ def refusal(p: Program, label: str, code: ErrorCode) -> None:
 
 def scalars(p: Program, command: Command) -> None:
     """Refuses a payload that is shorter than the scalars, or longer where no array follows; `rest`: the array's bytes."""
-    p.load("length")
-    p.subtract(command.request.header_bytes)
-    p.jump_c("bad payload")
-    p.store("rest")
-    if command.request.array is None:
-        p.jump_nz("bad payload")
+    p.load(command.request.header_bytes)
+    p.call("only scalars" if command.request.array is None else "scalars")
 
 
 def below(p: Program, limit: int | str, otherwise: str) -> None:
     """Jumps to a refusal, with A as it is, unless A < limit."""
     p.compare(limit)
     p.jump_nc(otherwise)
-
-
-def wait(p: Program) -> None:
-    """Until the engine's job is done; events are counted meanwhile."""
-    again = p.fresh()
-    p.label(again)
-    p.call("poll")
-    p.input(InPort.STATE)
-    p.and_(1 << State.BUSY)
-    p.jump_nz(again)
-    p.call("poll")
 
 
 def counter(name: str, half: int) -> str:
@@ -188,6 +167,40 @@ def arithmetic(p: Program) -> None:
     p.jump_nz("multiply bit")
     p.return_()
 
+    # The engine does a job of kind A; events are counted meanwhile.
+    p.label("run job")
+    p.output(OutPort.START)
+    p.label("job runs")
+    p.call("poll")
+    p.input(InPort.STATE)
+    p.and_(1 << State.BUSY)
+    p.jump_nz("job runs")
+    p.jump("poll")
+
+    # detail = items = product of A and `factor`, which has to fit 16 bits
+    p.label("count items")
+    p.call("multiply")
+    p.copy("detail 1", "product high")
+    p.copy("detail 0", "product low")
+    p.store("items")
+    p.load("product high")
+    p.or_(0)
+    p.jump_nz("refuse too long")
+    p.load("items")
+    p.return_()
+
+    p.label("only scalars")
+    p.call("scalars")
+    p.jump_nz("bad payload")
+    p.return_()
+    p.label("scalars")  # A: their bytes
+    p.store("scratch")
+    p.load("length")
+    p.subtract("scratch")
+    p.jump_c("bad payload")
+    p.store("rest")
+    p.return_()
+
     p.label("count down")
     p.load("left")
     p.subtract(1)
@@ -220,15 +233,12 @@ def arithmetic(p: Program) -> None:
     # Adds what has happened to the counters, and logs trips.
     p.label("poll")
     for index, name in enumerate(COUNTERS):
-        skip = p.fresh()
         p.input(InPort.COUNTERS + index)
         p.add(counter(name, 0))
         p.store(counter(name, 0))
-        p.jump_nc(skip)
         p.load(counter(name, 1))
-        p.add(1)
+        p.add_c(0)
         p.store(counter(name, 1))
-        p.label(skip)
     p.input(InPort.STATE)
     p.and_(0b111)
     p.store("cause")

@@ -46,7 +46,7 @@ def _place(p: Program, spec: ChipSpec, number: str) -> None:
 
 
 def _log(p: Program, spec: ChipSpec) -> None:
-    """Appends an event with argument `event low`, `event high`."""
+    """Appends an event with argument `event low`, `event high`. Q is elsewhere then."""
     for kind in EventKind:
         p.label(f"log {kind.name.lower()}")
         p.load(int(kind))
@@ -59,13 +59,10 @@ def _log(p: Program, spec: ChipSpec) -> None:
     p.load("events high")
     p.add_c(0)
     p.store("events high")
-    p.input(InPort.WRITTEN)
-    p.store("kept place")
     _place(p, spec, "events low")
     p.output(OutPort.WRITE_AT)
     for name in ("event kind", "event low", "event high"):
         p.put_16(name)
-    p.output(OutPort.WRITE_AT, "kept place")
     p.return_()
 
 

@@ -33,21 +33,46 @@ def fill(p: Program, spec: ChipSpec) -> None:
     _repeat(p, "fill", start, (places.bytes - start) // 2, (0,))
     place, size = places.base[Memory.CORRECTION], places.sizes[Memory.CORRECTION]
     _repeat(p, "fill corrections", place, size // (2 * len(NEUTRAL)), NEUTRAL)
-    place, size = places.base[Memory.POLICY] // 2, places.sizes[Memory.POLICY] // 2
-    p.table("power-up policy", power_up_words(spec)[place : place + size])
-    p.load_label("power-up policy")
-    p.store("place")
-    p.output(OutPort.WRITE_AT, 2 * place)
-    p.copy("left", size)
-    p.label("fill policy")
-    p.load("place")
-    p.look_up()
-    p.put_16()
-    p.load("place")
-    p.add(1)
-    p.store("place")
+    _fill_policy(p, spec)
+
+
+def _fill_policy(p: Program, spec: ChipSpec) -> None:
+    """From tables, of which those that are alike are there once; a table of one number is a loop."""
+    place, size = MemoryMap(spec).base[Memory.POLICY], POLICY_DTYPE.itemsize // 2
+    words = power_up_words(spec)[place // 2 :][:size]
+    arrays = [
+        (POLICY_DTYPE.fields[key][1] + DIRECTION_DTYPE.fields[name][1], DIRECTION_DTYPE.fields[name][0].shape[0])
+        for key in ("set", "reset", "form")
+        for name in ("first", "level", "step")
+    ]
+    tables: dict[tuple[int, ...], str] = {}
+    p.output(OutPort.WRITE_AT, place)
+    done = 0
+    for start, length in [*((offset // 2, length) for offset, length in arrays), (size, 0)]:
+        for piece in (words[done:start], words[start : start + length]):
+            if len(set(piece)) == 1:
+                p.copy("value", piece[0])
+                p.load(len(piece))
+                p.call("fill with value")
+            elif piece:
+                key = tuple(piece)
+                if key not in tables:
+                    tables[key] = f"power-up policy {len(tables)}"
+                    p.table(tables[key], piece)
+                p.load_label(tables[key])
+                p.store("place")
+                p.load(len(piece))
+                p.call("put words")
+        done = start + length
+    p.jump("filled")
+    p.label("fill with value")  # as often as A says
+    p.store("left")
+    p.label("fill with another")
+    p.put_16("value")
     p.call("count down")
-    p.jump_nz("fill policy")
+    p.jump_nz("fill with another")
+    p.return_()
+    p.label("filled")
 
 
 def _repeat(p: Program, label: str, place: int, times: int, words: tuple[int, ...]) -> None:
@@ -112,7 +137,6 @@ def _find(p: Program) -> None:
     p.add("carried")
     p.store("detail 1")
     p.carry("detail 2")
-    p.copy("detail 3", 0)
     p.load("memory")
     p.add("memory")
     p.store("scratch")
@@ -167,6 +191,7 @@ def _policy(p: Program, spec: ChipSpec) -> None:
     p.return_()
 
     p.label("check direction")
+    p.copy("detail 1", 0)  # the last direction's may be there
     p.output(OutPort.WRITE_AT, "answer")  # as scratch memory
     p.copy("left", CHECKED_BYTES)
     p.label("merge byte")
@@ -206,8 +231,6 @@ def _policy(p: Program, spec: ChipSpec) -> None:
     p.store("detail 0")
     p.get_16()
     p.store("detail 1")
-    p.copy("detail 2", 0)
-    p.copy("detail 3", 0)
     p.load("detail 0")
     p.or_("detail 1")
     p.jump_z("refuse bad value")

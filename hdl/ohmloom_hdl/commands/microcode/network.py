@@ -5,10 +5,11 @@ from ohmloom.spec.commands import Memory
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.network import HEADER_DTYPE, MAGIC, STEP_DTYPE, StepFlag
 from ohmloom_hdl.commands.isa import Program
-from ohmloom_hdl.commands.ports import InPort, OutPort
+from ohmloom_hdl.commands.ports import OutPort
 
 VALID, INVALID = 1, 2  # of `network state`; 0: not looked at since the last write
 MOST_SHIFT = 47
+POLYNOMIAL = 0xEDB88320  # of zlib's CRC-32, reflected
 
 
 def routines(p: Program, spec: ChipSpec) -> None:
@@ -42,25 +43,8 @@ def _validate(p: Program, spec: ChipSpec) -> None:
     p.compare("inputs")
     p.jump_c("network known")
 
-    p.output(OutPort.CRC, 1 << 8)
-    p.copy("left", "steps")
-    p.label("crc of step")
-    p.copy("bytes left", STEP_DTYPE.itemsize)
-    p.label("crc of byte")
-    p.get_8()
-    p.output(OutPort.CRC)
-    p.load("bytes left")
-    p.subtract(1)
-    p.store("bytes left")
-    p.jump_nz("crc of byte")
-    p.call("count down")
-    p.jump_nz("crc of step")
-    p.copy("bytes left", 0)  # the unit takes eight cycles for the last byte
-    p.copy("bytes left", 0)
-    for port, name in ((InPort.CRC_LOW, "crc low"), (InPort.CRC_HIGH, "crc high")):
-        p.input(port)
-        p.compare(name)
-        p.jump_nz("network known")
+    _crc(p)
+    p.output(OutPort.WRITE_AT, "answer")  # a trip was logged, perhaps
 
     p.output(OutPort.READ_AT, place + HEADER_DTYPE.itemsize)
     p.copy("left", "steps")
@@ -91,6 +75,50 @@ def _validate(p: Program, spec: ChipSpec) -> None:
     p.return_()
 
 
+def _crc(p: Program) -> None:
+    """Of all steps, from P on: zlib's CRC-32 has to be `crc low`, `crc high`."""
+    p.copy("left", "steps")
+    p.copy("sum low", 0xFFFF)
+    p.copy("sum high", 0xFFFF)
+    p.label("crc of step")
+    p.copy("bytes left", STEP_DTYPE.itemsize)
+    p.label("crc of byte")
+    p.get_8()
+    p.xor("sum low")
+    p.store("sum low")
+    p.copy("bits left", 8)
+    p.label("crc of bit")
+    p.load("sum high")
+    p.shift_right()
+    p.store("sum high")
+    p.load("sum low")
+    p.shift_right(carry=True)
+    p.store("sum low")
+    p.jump_nc("no feedback")
+    for name, word in (("sum low", POLYNOMIAL & 0xFFFF), ("sum high", POLYNOMIAL >> 16)):
+        p.load(p.constant(word))
+        p.xor(name)
+        p.store(name)
+    p.label("no feedback")
+    p.load("bits left")
+    p.subtract(1)
+    p.store("bits left")
+    p.jump_nz("crc of bit")
+    p.load("bytes left")
+    p.subtract(1)
+    p.store("bytes left")
+    p.jump_nz("crc of byte")
+    p.call("poll")
+    p.call("poll")  # it takes some 200 cycles a byte
+    p.call("count down")
+    p.jump_nz("crc of step")
+    for half in ("low", "high"):
+        p.load(f"sum {half}")
+        p.xor(0xFFFF)
+        p.compare(f"crc {half}")
+        p.jump_nz("network known")
+
+
 def _fields(p: Program) -> None:
     for name in STEP_DTYPE.names:
         if STEP_DTYPE.fields[name][0].itemsize == 1:
@@ -106,13 +134,13 @@ def _field(name: str) -> str:
 
 def _at_most(p: Program, first: str, second: str | None, limit: int | str) -> None:
     """first + second <= limit, else the step is bad."""
-    p.load(first)
-    if second is not None:
-        p.add(second)
-        p.jump_c("bad step")
-    p.store("scratch")
     p.load(limit)
-    p.compare("scratch")
+    if second is None:
+        p.compare(first)
+    else:
+        p.subtract(first)
+        p.jump_c("bad step")
+        p.compare(second)
     p.jump_c("bad step")
 
 
@@ -139,10 +167,8 @@ def _step(p: Program, spec: ChipSpec) -> None:
     # |level| <= clamp, by shifting the window to 0 .. 2 * clamp
     p.load("step level")
     p.add(spec.read_clamp)
-    p.store("scratch")
-    p.load(2 * spec.read_clamp)
-    p.compare("scratch")
-    p.jump_c("bad step")
+    p.compare(2 * spec.read_clamp + 1)
+    p.jump_nc("bad step")
     p.load("flags")
     p.and_(StepFlag.ANALOG)
     p.jump_nz("analog step")
@@ -180,19 +206,8 @@ def _run(p: Program) -> None:
     p.copy("run has level", 0)
     p.label(later)
     # A tile cannot drive itself.
-    p.copy("size", "step tile")
-    p.copy("tile bit", 1)
-    shift, shifted = p.fresh(), p.fresh()
-    p.label(shift)
-    p.load("size")
-    p.subtract(1)
-    p.jump_c(shifted)
-    p.store("size")
-    p.load("tile bit")
-    p.add("tile bit")
-    p.store("tile bit")
-    p.jump(shift)
-    p.label(shifted)
+    p.load("step tile")
+    p.call("bit of tile")
     p.load("tiles of run")
     p.and_("tile bit")
     p.jump_nz("bad step")

@@ -8,13 +8,15 @@ from ohmloom_hdl.commands.microcode.common import below, counter, scalars
 from ohmloom_hdl.commands.ports import InPort, OutPort, SafetyStrobe, State
 
 MOST_REGISTERS = 64
-# A row of the register table: kind, then two words.
-INVALID, CONSTANT, CHANGING = range(3)
-WRITABLE = 4
-ROW_WORDS = 3
+# A word of the register table: the processor's register that has the lower half, before that with the upper; 0: none
+WRITABLE = 1 << 8
 
 
 def handlers(p: Program, spec: ChipSpec) -> dict[Command, str]:
+    for register in registers.REGISTERS.values():  # both halves side by side
+        value = constants(spec).get(register, 0)
+        for half in range(2):
+            p.register(counter(register.name, half), value >> 16 * half)
     return {INFO: "info", READ_REGISTERS: "read registers", WRITE_REGISTERS: "write registers"}
 
 
@@ -40,46 +42,34 @@ def constants(spec: ChipSpec) -> dict[Register, int]:
 
 def routines(p: Program, spec: ChipSpec) -> None:
     _table(p, spec)
+    _find(p)
     _info(p, spec)
     _read(p)
     _write(p)
 
 
 def _table(p: Program, spec: ChipSpec) -> None:
-    fixed = constants(spec)
-    rows: list[int] = []
-    for word in range(max(registers.REGISTERS) + 1):
-        register = registers.REGISTERS.get(word)
-        if register is None:
-            rows += [INVALID, 0, 0]
-            continue
-        writable = WRITABLE * ("w" in register.access)
-        if register in fixed:
-            rows += [CONSTANT + writable, fixed[register] & 0xFFFF, fixed[register] >> 16]
-        else:
-            rows += [CHANGING + writable, *(p.register(counter(register.name, half)) for half in range(2))]
+    rows = [0] * (max(registers.REGISTERS) + 1)
+    for word, register in registers.REGISTERS.items():
+        rows[word] = p.register(counter(register.name, 0)) | WRITABLE * ("w" in register.access)
     p.table("register table", rows)
 
 
-def _row(p: Program) -> None:
-    """register row = place of `word`'s row in the table; refuses a word that is none."""
+def _find(p: Program) -> None:
+    p.label("find register")  # A = row = `word`'s word of the table; refuses a word that is none
     p.load("word")
     below(p, max(registers.REGISTERS) + 1, "bad address")
-    p.store("scratch")
-    for _ in range(ROW_WORDS - 1):
-        p.add("scratch")
-    p.store("scratch")
     p.load_label("register table")
-    p.add("scratch")
-    p.store("register row")
+    p.add("word")
     p.look_up()
-    p.store("register kind")
+    p.store("row")
     p.or_(0)
     known = p.fresh()
     p.jump_nz(known)
     p.load("word")
     p.jump("bad address")
     p.label(known)
+    p.return_()
 
 
 def _info(p: Program, spec: ChipSpec) -> None:
@@ -93,8 +83,16 @@ def _info(p: Program, spec: ChipSpec) -> None:
     scalars(p, INFO)
     p.load_label("info answer")
     p.store("place")
-    p.copy("left", len(padded) // 2)
-    p.label("info word")
+    p.load(len(padded) // 2)
+    p.call("put words")
+    p.load("answer")
+    p.add(len(answer))
+    p.output(OutPort.WRITE_AT)
+    p.jump("finish")
+
+    p.label("put words")  # A of them, from `place` on
+    p.store("left")
+    p.label("put word")
     p.load("place")
     p.look_up()
     p.put_16()
@@ -102,11 +100,8 @@ def _info(p: Program, spec: ChipSpec) -> None:
     p.add(1)
     p.store("place")
     p.call("count down")
-    p.jump_nz("info word")
-    p.load("answer")
-    p.add(len(answer))
-    p.output(OutPort.WRITE_AT)
-    p.jump("finish")
+    p.jump_nz("put word")
+    p.return_()
 
 
 def _read(p: Program) -> None:
@@ -123,21 +118,13 @@ def _read(p: Program) -> None:
     p.call("refresh")
     p.copy("left", "count")
     p.label("read register")
-    _row(p)
-    for half in range(2):
-        p.load("register row")
-        p.add(1 + half)
-        p.look_up()
-        p.store("value")
-        p.load("register kind")
-        p.and_(CHANGING)
-        fixed = p.fresh()
-        p.jump_z(fixed)
-        p.load("value")
-        p.indexed()
-        p.store("value")
-        p.label(fixed)
-        p.put_16("value")
+    p.call("find register")
+    p.indexed()
+    p.put_16()
+    p.load("row")
+    p.add(1)
+    p.indexed()
+    p.put_16()
     p.load("word")
     p.add(1)
     p.store("word")
@@ -206,6 +193,7 @@ def _write(p: Program) -> None:
         p.store("word")
         p.jump(f"write register {checking}")
         p.label(f"written {checking}")
+    p.output(OutPort.WRITE_AT, "answer")  # a trip was logged, perhaps
     p.jump("finish")
 
 
@@ -220,8 +208,7 @@ def _compare_value(p: Program, key: int | None, differs: str) -> None:
 
 
 def _check(p: Program) -> None:
-    _row(p)
-    p.load("register kind")
+    p.call("find register")
     p.and_(WRITABLE)
     writable, checked, refused = p.fresh(), p.fresh(), p.fresh()
     p.jump_nz(writable)
@@ -236,8 +223,6 @@ def _check(p: Program) -> None:
     p.label(refused)
     p.copy("detail 0", "value")
     p.copy("detail 1", "value high")
-    p.copy("detail 2", 0)
-    p.copy("detail 3", 0)
     p.jump("refuse bad value")
     p.label(checked)
 

@@ -3,8 +3,8 @@
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import INFER, MVM, ROUTE, Command
 from ohmloom_hdl.commands.isa import Program
-from ohmloom_hdl.commands.microcode.common import below, counter, scalars, wait
-from ohmloom_hdl.commands.ports import InPort, OutPort
+from ohmloom_hdl.commands.microcode.common import below, counter, scalars
+from ohmloom_hdl.commands.ports import OutPort
 from ohmloom_hdl.interfaces import JobKind, stage_layout
 
 STAGE_BYTES = 5
@@ -22,6 +22,8 @@ def routines(p: Program, spec: ChipSpec) -> None:
     _run(p)
     _check_codes(p, spec)
     _route(p, spec)
+    _fields(p, spec)
+    _bit(p)
 
 
 def _mvm(p: Program, spec: ChipSpec) -> None:
@@ -90,27 +92,17 @@ def _limit_items(p: Program, width: int | str, most: int) -> None:
     """items = count * width, or a refusal when the answer would not fit."""
     p.copy("factor", width)
     p.load("count")
-    p.call("multiply")
-    p.copy("items", "product low")
-    p.copy("detail 0", "product low")
-    p.copy("detail 1", "product high")
-    p.copy("detail 2", 0)
-    p.copy("detail 3", 0)
-    p.load("product high")
-    p.or_(0)
-    p.jump_nz("refuse too long")
-    p.load("items")
+    p.call("count items")
     p.compare(most + 1)
     p.jump_nc("refuse too long")
 
 
 def _run(p: Program) -> None:
     p.label("run vectors")
-    p.output(OutPort.DATA, "codes at")
-    p.output(OutPort.ANSWER, "answer")
-    p.output(OutPort.START, "kind")
-    wait(p)
-    p.input(InPort.SATURATED)
+    p.load("kind")
+    p.call("run job")
+    p.output(OutPort.READ_AT, "answer")  # of both it is the first word
+    p.get_16()
     p.store("saturated")
     p.or_(0)
     p.jump_z("vectors done")
@@ -239,18 +231,7 @@ def _route(p: Program, spec: ChipSpec) -> None:
         p.subtract(1)
         p.jump_c(f"stages done {checking}")
         p.store("left")
-        for name, limit, otherwise in (
-            ("tile", spec.tiles, "bad address"),
-            ("range", len(spec.afe.tia_ohm), "bad value"),
-            ("attenuator", len(spec.afe.attenuations), "bad value"),
-        ):
-            p.get_8()
-            if checking:
-                below(p, limit, otherwise)
-            p.store(f"stage {name}")
-        for name in ("relu", "bias"):
-            p.get_8()
-            p.store(f"stage {name}")
+        p.call("stage's fields")
         if checking:
             _note_tile(p)
         else:
@@ -267,21 +248,26 @@ def _route(p: Program, spec: ChipSpec) -> None:
     p.jump("finish")
 
 
+def _fields(p: Program, spec: ChipSpec) -> None:
+    p.label("stage's fields")
+    for name, limit, otherwise in (
+        ("tile", spec.tiles, "bad address"),
+        ("range", len(spec.afe.tia_ohm), "bad value"),
+        ("attenuator", len(spec.afe.attenuations), "bad value"),
+    ):
+        p.get_8()
+        below(p, limit, otherwise)
+        p.store(f"stage {name}")
+    for name in ("relu", "bias"):
+        p.get_8()
+        p.store(f"stage {name}")
+    p.return_()
+
+
 def _note_tile(p: Program) -> None:
     """A tile cannot drive itself: tile twice collects the bits of tiles that came again."""
-    p.copy("size", "stage tile")
-    p.copy("tile bit", 1)
-    shift, shifted = p.fresh(), p.fresh()
-    p.label(shift)
-    p.load("size")
-    p.subtract(1)
-    p.jump_c(shifted)
-    p.store("size")
-    p.load("tile bit")
-    p.add("tile bit")
-    p.store("tile bit")
-    p.jump(shift)
-    p.label(shifted)
+    p.load("stage tile")
+    p.call("bit of tile")
     p.load("tiles seen")
     p.and_("tile bit")
     p.or_("tile twice")
@@ -289,6 +275,24 @@ def _note_tile(p: Program) -> None:
     p.load("tiles seen")
     p.or_("tile bit")
     p.store("tiles seen")
+
+
+def _bit(p: Program) -> None:
+    p.label("bit of tile")  # tile bit = 1 << A
+    p.store("size")
+    p.copy("tile bit", 1)
+    p.label("shift tile bit")
+    p.load("size")
+    p.subtract(1)
+    done = p.fresh()
+    p.jump_c(done)
+    p.store("size")
+    p.load("tile bit")
+    p.add("tile bit")
+    p.store("tile bit")
+    p.jump("shift tile bit")
+    p.label(done)
+    p.return_()
 
 
 def _take_stage(p: Program, fields) -> None:
