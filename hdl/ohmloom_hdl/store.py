@@ -32,7 +32,7 @@ def power_up_words(spec: ChipSpec) -> list[int]:
 class Store(wiring.Component):
     """Ports `link`, `engine`, `commands` and `core`; the first that asks is served, in this order.
 
-    `data_r` of the last two is what they read in the next cycle only.
+    `data_r` of all but the engine is what they read in the next cycle only.
 
     spram: the memory is one SPRAM of an UP5K, which has no content at power-up: the command processor fills it. Else it is
     block RAM with `power_up_words`. Raises ValueError for a chip whose memory does not fit an SPRAM.
@@ -51,7 +51,6 @@ class Store(wiring.Component):
         m = Module()
         ports = (self.link, self.engine, self.commands, self.core)
         address, write, data_w, data_r = Signal.like(self.link.address), Signal(2), Signal(16), Signal(16)
-        granted = Signal(len(ports))  # whose transfer this cycle is: one at the most
         # `ready` says nothing of the port's own `valid`, which may therefore depend on it.
         m.d.comb += [
             self.link.ready.eq(1),
@@ -59,19 +58,16 @@ class Store(wiring.Component):
             self.commands.ready.eq(~self.link.valid & ~self.engine.valid),
             self.core.ready.eq(~self.link.valid & ~self.engine.valid & ~self.commands.valid),
         ]
-        for index, port in enumerate(ports):
-            m.d.comb += granted[index].eq(port.valid & port.ready)
-            with m.If(granted[index]):
+        for port in reversed(ports):
+            with m.If(port.valid):
                 m.d.comb += [address.eq(port.address), write.eq(port.write), data_w.eq(port.data_w)]
 
-        # The memory's output is each port's until the next transfer of another.
-        for index, port in enumerate(ports[:-2]):
-            fresh, held = Signal(), Signal(16)
-            m.d.sync += fresh.eq(granted[index])
-            with m.If(fresh):
-                m.d.sync += held.eq(data_r)
-            m.d.comb += port.data_r.eq(Cat(*(data_r[bit] & fresh | held[bit] & ~fresh for bit in range(16))))
-        m.d.comb += [self.commands.data_r.eq(data_r), self.core.data_r.eq(data_r)]
+        fresh, held = Signal(), Signal(16)
+        m.d.sync += fresh.eq(self.engine.valid & self.engine.ready)
+        with m.If(fresh):
+            m.d.sync += held.eq(data_r)
+        m.d.comb += self.engine.data_r.eq(Cat(*(data_r[bit] & fresh | held[bit] & ~fresh for bit in range(16))))
+        m.d.comb += [port.data_r.eq(data_r) for port in ports if port is not self.engine]
 
         if self._spram:
             m.submodules.memory = Instance(
