@@ -214,7 +214,14 @@ class Cells(Runs, Core):
             mask[..., 1] = virgin
             self._run(RunKind.FORM, mask, progress)
         report = self._run(RunKind.PROGRAM, cells, progress)
-        return ProgramReport(selected, report.status, report.pulses, report.conductance, int(virgin.sum()))
+        # Of rows that an interrupted run had done before: what is not bad has converged.
+        status = np.where(selected & ~report.selected, CellStatus.CONVERGED, report.status).astype(np.uint8)
+        unread = report.failed & np.isnan(report.conductance)
+        for index in map(int, np.flatnonzero(unread.any(axis=(1, 2)))):
+            report.conductance[index][unread[index]] = self.read_conductance(index, samples=FAULT_SAMPLES)[
+                unread[index]
+            ]
+        return ProgramReport(selected, status, report.pulses, report.conductance, int(virgin.sum()))
 
     def _targets(self, target: Floats, tolerance_siemens: float) -> NDArray[np.int64]:
         """Target and tolerance (..., 2) in verify codes of conductances (...); 0 for cells that are left alone."""

@@ -27,7 +27,7 @@ def finding(spec: ChipSpec, kind: Finding, tile: int, index: int, value: int) ->
     codes = value / (1 << FRACTION_BITS)
     wanted = reference_q4(spec, spec.verify_range) / (1 << FRACTION_BITS)
     text = {
-        Finding.MEMORY: f"memory {index} does not keep what is written (value {value})",
+        Finding.MEMORY: f"the core's RAM does not keep what is written: word {index}, bits 0x{value & 0xFFFFFFFF:x}",
         Finding.ADC_CHANNEL: f"tile {tile}, column {index}: reads {codes:.1f} codes with no row connected; is its converter channel dead?",
         Finding.REFERENCE: f"tile {tile}, column {index}: the reference resistor reads {codes:.1f} codes, not {wanted:.1f}; is it missing?",
         Finding.ROW_SHORT: f"tile {tile}, row {index}: drives its cells by {codes:.1f} codes while its DAC rests; is its line shorted?",

@@ -67,7 +67,8 @@ class Runs(Connection):
         """Goes on with the run that a power cut, a trip or a lost line has interrupted; a report (tiles, rows, columns) of the rest of it.
 
         Cells that did not converge before the interruption are in it as well, as EXHAUSTED with no conductance, so that `failed` has all of
-        the run's. policy: a write-verify policy or its name, where the run had another than the chip's own: boards forget it without power.
+        the run's. Programming the same targets again, with the journal, goes on in the same way. policy: a write-verify policy or its name,
+        where the run had another than the chip's own: boards forget it without power.
         Raises Error when there is no run, or one whose targets had not all arrived: none of its rows has been touched, so program again.
         """
         status = self.run_status()
@@ -80,17 +81,7 @@ class Runs(Connection):
             )
         if policy is not None:
             self.load_policy(policy)
-        states, bad = self._journal()
-        for tile in np.flatnonzero(np.isin(states, (RowState.LOADED, RowState.BEGUN)).any(axis=1)):
-            self._calibrate_once(int(tile))
-        report = self._next_rows(status, progress)
-        earlier = bad & (states == RowState.DONE)[..., None]
-        return ProgramReport(
-            report.selected | earlier,
-            np.where(earlier, CellStatus.EXHAUSTED, report.status).astype(np.uint8),
-            report.pulses,
-            report.conductance,
-        )
+        return self._go_on(status, progress)
 
     def bad_cells(self) -> NDArray[np.bool_]:
         """Cells (tiles, rows, columns) of the run's finished rows that did not converge."""
@@ -121,7 +112,10 @@ class Runs(Connection):
     # Inside
 
     def _run(self, kind: RunKind, cells: NDArray[np.int64], progress: Progress) -> ProgramReport:
-        """A run over all rows with cells to work on; cells: (tiles, rows, columns, 2) targets and tolerances, tolerance 0 for none."""
+        """A run over all rows with cells to work on; cells: (tiles, rows, columns, 2) targets and tolerances, tolerance 0 for none.
+
+        The same run, when it was interrupted, goes on.
+        """
         rows = np.argwhere((cells[..., 1] > 0).any(axis=-1))
         # What is loaded is known by its check sum, and how much it is by the low half.
         run = crc_hqx(cells.astype("<i2").tobytes(), 0xFFFF) << 16 | len(rows)
@@ -134,9 +128,26 @@ class Runs(Connection):
 
         if not len(rows):
             return self._empty()
+        status = self.run_status()
+        if status.run == run and status.loaded == status.rows and status.left:
+            return self._go_on(status, progress)
         for _ in self._session.stream(requests()):
             pass
         return self._next_rows(self.run_status(), progress)
+
+    def _go_on(self, status: RunStatus, progress: Progress) -> ProgramReport:
+        """The rest of a run; what did not converge before is in the report as EXHAUSTED."""
+        states, bad = self._journal()
+        for tile in np.flatnonzero(np.isin(states, (RowState.LOADED, RowState.BEGUN)).any(axis=1)):
+            self._calibrate_once(int(tile))
+        report = self._next_rows(status, progress)
+        earlier = bad & (states == RowState.DONE)[..., None]
+        return ProgramReport(
+            report.selected | earlier,
+            np.where(earlier, CellStatus.EXHAUSTED, report.status).astype(np.uint8),
+            report.pulses,
+            report.conductance,
+        )
 
     def _next_rows(self, status: RunStatus, progress: Progress) -> ProgramReport:
         report, what = self._empty(), WORDS[status.kind]

@@ -366,7 +366,7 @@ NAK_LAYOUT = Layout((("expected", "u8", "sequence number expected next"), ("reas
 class Finding(IntEnum):
     """What a self-test found. An empty list means that everything is well."""
 
-    MEMORY = 1
+    MEMORY = 1  # the RAM of the core (index: the word, value: bits that it does not keep)
     ADC_CHANNEL = 2  # a converter channel does not answer with its tag or sits at an end
     REFERENCE = 3  # reference resistor out of bounds (value: its corrected code)
     ROW_SHORT = 4  # a row that drives its cells at code 0 (value: largest raw code against no row, 1/16 codes)
