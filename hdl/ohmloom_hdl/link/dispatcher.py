@@ -10,7 +10,7 @@ from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import RequestPort
 from ohmloom_hdl.link.frames import QueuePort, ReplyPort
-from ohmloom_hdl.link.instructions import CONDITION, NOTES_COMMON, NOTES_OF_SLOT, Kind, Strobe
+from ohmloom_hdl.link.instructions import CONDITION, Kind, Strobe
 from ohmloom_hdl.link.uart import STEP_BITS, step_of
 
 REFUSED = 7  # bit of the answer length's upper byte: its type is TYPE_ERROR
@@ -20,11 +20,11 @@ class Dispatcher(wiring.Component):
     """Takes frames from `queue`, has requests executed and sends one reply a frame, in order.
 
     An instruction takes three cycles; SEND and EXECUTE wait. `step` is the line's rate; `drained`: all replies have left
-    the shift register. `program` and `notes` (`rules.Rules`): the processor's memories.
+    the shift register. program: that of `rules.Rules`, whose notes `queue` has.
     """
 
-    def __init__(self, spec: ChipSpec, program: list[int], notes: list[int]) -> None:
-        self._spec, self._program, self._notes, self._slots = spec, program, notes, MemoryMap(spec).slots
+    def __init__(self, spec: ChipSpec, program: list[int]) -> None:
+        self._spec, self._program, self._slots = spec, program, MemoryMap(spec).slots
         super().__init__(
             {
                 "queue": In(QueuePort(spec)),
@@ -44,11 +44,8 @@ class Dispatcher(wiring.Component):
         queue, replies, requests = self.queue, self.replies, self.requests
         depth = max(256, 1 << (len(self._program) - 1).bit_length())  # 256 words are one block RAM
         m.submodules.program = program = BlockRam(shape=16, depth=depth, init=self._program)
-        m.submodules.notes = notes = BlockRam(
-            shape=8, depth=2 * max(NOTES_COMMON, NOTES_OF_SLOT * self._slots), init=self._notes
-        )
         here, slot = Signal(range(depth)), Signal((self._slots - 1).bit_length())
-        a, carry, answer_high = Signal(8), Signal(), Signal(8)
+        a, carry, high = Signal(8), Signal(), Signal(8)
         phase = Signal(range(3))  # fetch, read the operand, execute
         code, kind = program.data_r[:14], program.data_r[14:]
         area = Signal(max(3, len(slot)))
@@ -57,13 +54,12 @@ class Dispatcher(wiring.Component):
         note = Cat(Mux(indexed, a[:4], code[:4]), area, code[7])
         m.d.comb += [
             program.address_r.eq(here),
-            notes.address_r.eq(note),
-            notes.address_w.eq(note),
-            notes.data_w.eq(a),
-            queue.index.eq(code),
+            queue.index.eq(note),
+            queue.entry.eq(code[8]),
+            queue.note.eq(Mux(code[13], high, a)),
         ]
 
-        operand = Mux(code[8], queue.entry, notes.data_r) ^ code[10].replicate(8)
+        operand = queue.byte ^ code[10].replicate(8)
         carry_in = Mux(code[11], carry, code[10])
         total = Cat(carry_in, a) + Cat(carry_in, operand)
         condition = Array(
@@ -82,8 +78,8 @@ class Dispatcher(wiring.Component):
             replies.head.payload.eq(operand | code[12] << 7),
             replies.length.eq(a),
             replies.slot.eq(slot),
-            requests.type.eq(queue.entry),
-            requests.length.eq(Cat(notes.data_r, a)),
+            requests.type.eq(queue.byte),
+            requests.length.eq(Cat(a, high)),
             requests.slot.eq(queue.slot),
             requests.answer_slot.eq(slot),
         ]
@@ -98,9 +94,7 @@ class Dispatcher(wiring.Component):
                     with m.If(~code[9]):
                         m.d.sync += carry.eq(total[9])
                 with m.Case(Kind.STORE):
-                    m.d.comb += notes.write.eq(1)
-                    with m.If(code[13]):
-                        m.d.comb += notes.data_w.eq(answer_high)
+                    m.d.comb += queue.write.eq(1)
                 with m.Case(Kind.ACT):
                     with m.If(code[13]):
                         m.d.comb += [replies.head.valid.eq(1), advance.eq(replies.head.ready)]
@@ -108,13 +102,12 @@ class Dispatcher(wiring.Component):
                         m.d.comb += [
                             requests.valid.eq(1),
                             advance.eq(requests.done),
-                            notes.write.eq(requests.done),
-                            notes.data_w.eq(requests.answer_length),
                         ]
-                        m.d.sync += [
-                            answer_high.eq(requests.answer_length[8:]),
-                            answer_high[REFUSED].eq(requests.answer_type == TYPE_ERROR),
-                        ]
+                        with m.If(requests.done):
+                            m.d.sync += [
+                                Cat(a, high).eq(requests.answer_length),
+                                high[REFUSED].eq(requests.answer_type == TYPE_ERROR),
+                            ]
                     with m.Else():
                         m.d.comb += strobes.eq(code)
             with m.If(~advance):
@@ -131,6 +124,7 @@ class Dispatcher(wiring.Component):
             (slot, Strobe.SLOT),
             (self.step[:8], Strobe.STEP_LOW),
             (self.step[8:], Strobe.STEP_HIGH),
+            (high, Strobe.LENGTH_HIGH),
         ):
             with m.If(strobe(which)):
                 m.d.sync += register.eq(a)

@@ -10,6 +10,7 @@ from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import StorePort, count_bits, index_bits
 from ohmloom_hdl.link.cobs import CobsDecoder, CobsEncoder
 from ohmloom_hdl.link.crc import Crc16
+from ohmloom_hdl.link.instructions import NOTES_COMMON, NOTES_OF_SLOT
 
 OVERHEAD = 4  # type, sequence number and CRC
 
@@ -21,19 +22,29 @@ VALUE = 4, 5, 6, 7  # the payload's first bytes
 ENTRY = 8
 
 
+def notes_count(spec: ChipSpec) -> int:
+    """A power of two."""
+    return 2 * max(NOTES_COMMON, NOTES_OF_SLOT * MemoryMap(spec).slots)
+
+
 class QueuePort(wiring.Signature):
     """Frames that came, in order.
 
-    Byte `index` of the oldest one's entry is in `entry` a cycle later, while `waiting`; `pop` ends the entry. A good frame's
+    Byte `index` of the oldest one's entry is in `byte` a cycle later, while `waiting`; `pop` ends the entry. A good frame's
     payload is in request slot `slot`, which `free` gives back.
+
+    The memory of entries has room for notes of who takes them: without `entry`, `index` is a note's, `write` sets it to `note`.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
         super().__init__(
             {
                 "waiting": Out(1),
-                "index": In(index_bits(ENTRY)),
-                "entry": Out(8),
+                "index": In(index_bits(notes_count(spec))),
+                "entry": In(1),
+                "byte": Out(8),
+                "write": In(1),
+                "note": In(8),
                 "slot": Out(index_bits(MemoryMap(spec).slots)),
                 "pop": In(1),
                 "free": In(1),
@@ -70,11 +81,12 @@ class FrameReceiver(wiring.Component):
     A frame that found no free slot is a bad one; one that found no room in the queue is forgotten, with a strobe of
     `forgotten`. A frame that is too long counts once, at its first byte too many.
 
-    `data` has to stay after the strobe `valid` until the store has taken a byte.
+    `data` has to stay after the strobe `valid` until the store has taken a byte. notes: those of `QueuePort`.
     """
 
-    def __init__(self, spec: ChipSpec) -> None:
+    def __init__(self, spec: ChipSpec, notes: list[int]) -> None:
         memory_map = MemoryMap(spec)
+        self._notes, self._notes_count = notes, notes_count(spec)
         self._longest, self._slots = spec.link.payload_bytes, memory_map.slots
         self._slot_words = memory_map.slot_bytes // 2
         self._entries = max(4 * self._slots, 16)  # so that there is room for bad frames
@@ -90,7 +102,12 @@ class FrameReceiver(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        m.submodules.entries = entries = BlockRam(shape=8, depth=ENTRY * self._entries)
+        # Notes, and behind them entries.
+        m.submodules.entries = entries = BlockRam(
+            shape=8, depth=self._notes_count + ENTRY * self._entries, init=self._notes
+        )
+        entry = Signal(range(ENTRY * self._entries))  # to be written
+        entry_write = Signal()
         m.submodules.cobs = cobs = CobsDecoder()
         m.submodules.crc = crc = Crc16()
 
@@ -103,9 +120,14 @@ class FrameReceiver(wiring.Component):
             slot_free.eq(slot_in != slot_out ^ self._slots),
             self.queue.waiting.eq(entry_in != entry_out),
             self.queue.slot.eq(slot_out[:-1]),
-            self.queue.entry.eq(entries.data_r),
-            entries.address_r.eq(Cat(self.queue.index, entry_out[:-1])),
+            self.queue.byte.eq(entries.data_r),
+            entries.address_r.eq(self.queue.index),
+            entries.address_w.eq(Mux(self.queue.write, self.queue.index, entry | self._notes_count)),
+            entries.write.eq(self.queue.write | entry_write),
         ]
+        with m.If(self.queue.entry):
+            oldest = Cat(self.queue.index[: index_bits(ENTRY)], entry_out[:-1])
+            m.d.comb += entries.address_r.eq(oldest | self._notes_count)
         m.d.sync += [entry_out.eq(entry_out + self.queue.pop), slot_out.eq(slot_out + self.queue.free)]
 
         # The last two bytes of a frame are its CRC; which they are is known only at its end. So bytes are used when
@@ -116,6 +138,7 @@ class FrameReceiver(wiring.Component):
         refused = Signal()  # no room for this frame
         skipping = Signal()  # to the end of a frame that is already in the queue
         pending, second, good = Signal(), Signal(), Signal()
+        ready = Signal()  # no note is written in this cycle, an entry may be
         storing = Signal()  # a register, for the store's arbiter has long ways behind it
         m.d.comb += [
             good.eq(cobs.is_end & cobs.whole & in_payload & (crc.value == Cat(before, last)) & slot_free & ~refused),
@@ -125,8 +148,9 @@ class FrameReceiver(wiring.Component):
             self.store.address.eq(Cat(count[1:][: index_bits(self._slot_words)], slot_in[:-1])),
             self.store.data_w.eq(before.replicate(2)),
             self.store.write.eq(Cat(~count[0], count[0])),
-            entries.address_w.eq(Cat(count[0], in_payload & count[1], in_payload, entry_in[:-1])),
-            entries.data_w.eq(before),
+            entry.eq(Cat(count[0], in_payload & count[1], in_payload, entry_in[:-1])),
+            entries.data_w.eq(Mux(self.queue.write, self.queue.note, before)),
+            ready.eq(pending & ~self.queue.write),
         ]
 
         with m.If(self.valid):
@@ -134,32 +158,32 @@ class FrameReceiver(wiring.Component):
         with m.Elif(cobs.take):
             m.d.sync += pending.eq(0)
 
-        with m.If(pending & ~skipping & (cobs.is_end | (cobs.is_body & (count == self._longest)))):
+        with m.If(ready & ~skipping & (cobs.is_end | (cobs.is_body & (count == self._longest)))):
             length = Cat(count[:-1], Const(0, 15 - len(count[:-1])), ~good)
             m.d.comb += [
                 cobs.take.eq(second),
-                entries.address_w.eq(Cat(second, Const(LENGTH[0] >> 1, 2), entry_in[:-1])),
+                entry.eq(Cat(second, Const(LENGTH[0] >> 1, 2), entry_in[:-1])),
                 entries.data_w.eq(Mux(second, length[8:], length[:8])),
-                entries.write.eq(room),
+                entry_write.eq(room),
                 self.forgotten.eq(second & ~room),
             ]
             m.d.sync += second.eq(~second)
             with m.If(second):
                 m.d.sync += [entry_in.eq(entry_in + room), slot_in.eq(slot_in + (good & room)), skipping.eq(1)]
-        with m.Elif(pending & ~skipping & cobs.is_body):
+        with m.Elif(ready & ~skipping & cobs.is_body):
             wanted = in_payload & room & slot_free & ~refused
             m.d.sync += storing.eq(wanted & ~cobs.take)
             m.d.comb += [
                 cobs.take.eq(Mux(storing, self.store.ready, ~wanted)),
                 crc.update.eq(cobs.take & (in_payload | in_head)),
-                entries.write.eq(crc.update & room & (in_head | (count[2:] == 0))),
+                entry_write.eq(crc.update & room & (in_head | (count[2:] == 0))),
             ]
             with m.If(cobs.take):
                 m.d.sync += [before.eq(last), last.eq(cobs.body), count.eq(count + 1)]
             with m.If(crc.update & ~(room & slot_free)):
                 m.d.sync += refused.eq(1)
         with m.Else():
-            m.d.comb += cobs.take.eq(pending)
+            m.d.comb += cobs.take.eq(ready)
 
         with m.If(cobs.take & cobs.is_end):
             m.d.comb += crc.clear.eq(1)

@@ -1,6 +1,6 @@
 """The dispatcher's instructions and their assembler.
 
-An 8-bit accumulator A, a carry C and notes, which are bytes in block RAM. An instruction has 16 bits: its Kind in 15:14 and
+An 8-bit accumulator A, a byte HIGH beside it, a carry C and notes, which are bytes in block RAM. An instruction has 16 bits: its Kind in 15:14 and
 then as below. An operand in 7:0 is, with FROM_QUEUE, byte 2:0 of the oldest entry of the queue; else a note: one of 128
 common ones or, with NOTE_OF_SLOT, one of 16 that each answer slot has.
 """
@@ -18,7 +18,7 @@ PROGRAM_MAX = 512
 class Kind(IntEnum):
     COMPUTE = 0  # A = A + operand, and C = carry, as Compute says
     BRANCH = 1  # to the instruction in 8:0, if bit 13 equals the Condition in 12:10
-    STORE = 2  # note = A; with HIGH the upper byte of the length that the last request answered
+    STORE = 2  # note = A, with HIGH the byte beside A
     ACT = 3  # Act
 
 
@@ -46,8 +46,8 @@ HIGH = 1 << 13
 
 class Act(IntFlag):
     """SEND: the operand to the reply, bit 7 set with ANSWER; with INDEXED, A's lowest four bits are those of the note's
-    number. EXECUTE: the request; its type is the queue's operand, its length the note's operand and A, and the note becomes
-    the lower byte of the answer's length. Neither: strobes in 11:0."""
+    number. EXECUTE: the request; its type is the operand, its length in A and HIGH, and then its answer's. Neither: strobes in
+    11:0."""
 
     SEND = 1 << 13
     ANSWER = 1 << 12
@@ -60,7 +60,7 @@ class Strobe(IntFlag):
     STEP_LOW = 1 << 1  # the rate's lower byte = A
     STEP_HIGH = 1 << 2
     LENGTH_LOW = 1 << 3  # of the reply's payload from the slot
-    LENGTH_HIGH = 1 << 4
+    LENGTH_HIGH = 1 << 4  # and HIGH = A
     FINISH = 1 << 5  # the head of the reply
     POP = 1 << 6  # the entry
     FREE = 1 << 7  # the request's slot
@@ -133,7 +133,7 @@ class Assembler:
     def store(self, note: Byte) -> None:
         self._emit(Kind.STORE, 0, note)
 
-    def store_answer_high(self, note: Byte) -> None:
+    def store_high(self, note: Byte) -> None:
         self._emit(Kind.STORE, HIGH, note)
 
     def jump(self, label: str, condition: Condition = Condition.ALWAYS) -> None:
@@ -160,9 +160,9 @@ class Assembler:
         self.add(1)
         self.jump_unless(Condition.ZERO, label)
 
-    def execute(self, request_type: Byte, length: Byte) -> None:
-        """A request with its length in `length` and A; then `length` and `store_answer_high` have that of its answer."""
-        self._emit(Kind.ACT, Act.EXECUTE, Byte(request_type.code | length.code))
+    def execute(self, request_type: Byte) -> None:
+        """A request with its length in A and HIGH; then they have that of its answer."""
+        self._emit(Kind.ACT, Act.EXECUTE, request_type)
 
     def strobe(self, strobes: Strobe) -> None:
         self._emit(Kind.ACT, strobes, Byte(0))

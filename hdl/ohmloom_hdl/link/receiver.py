@@ -48,9 +48,9 @@ class Protocol(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        m.submodules.receiver = receiver = FrameReceiver(self._spec)
+        m.submodules.receiver = receiver = FrameReceiver(self._spec, self._rules.notes)
         m.submodules.sender = sender = FrameSender(self._spec)
-        m.submodules.dispatcher = dispatcher = Dispatcher(self._spec, self._rules.program, self._rules.notes)
+        m.submodules.dispatcher = dispatcher = Dispatcher(self._spec, self._rules.program)
         wiring.connect(m, dispatcher.queue, receiver.queue)
         wiring.connect(m, dispatcher.replies, sender.replies)
         wiring.connect(m, wiring.flipped(self.requests), dispatcher.requests)

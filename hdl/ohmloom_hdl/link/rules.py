@@ -32,9 +32,8 @@ TYPE, SEQUENCE = queue(frames.TYPE), queue(frames.SEQUENCE)
 LENGTH = [queue(index) for index in frames.LENGTH]
 VALUE = [queue(index) for index in frames.VALUE]
 
-# What is remembered of an answer. The lower byte of its length has the index of the queue's TYPE, as EXECUTE wants; what a
-# refusal of RATE says ends with the last note, as `send_rest` wants.
-ANSWER_LENGTH = [of_slot(frames.TYPE), of_slot(1)]
+# What is remembered of an answer. What a refusal of RATE says ends with the last note, as `send_rest` wants.
+ANSWER_LENGTH = [of_slot(0), of_slot(1)]
 REQUEST_TYPE = of_slot(2)
 STEP = [of_slot(3), of_slot(4)]  # of RATE
 REFUSAL = of_slot(7)  # ErrorCode
@@ -102,10 +101,12 @@ class Rules:
         asm.subtract(RATE.code)
         asm.jump("rate", Condition.ZERO)
         asm.wait_while(Condition.SLOT_BUSY)
-        asm.copy(ANSWER_LENGTH[0], LENGTH[0])
         asm.load(LENGTH[1])
-        asm.execute(TYPE, ANSWER_LENGTH[0])
-        asm.store_answer_high(ANSWER_LENGTH[1])
+        asm.strobe(Strobe.LENGTH_HIGH)  # the reply's is set later
+        asm.load(LENGTH[0])
+        asm.execute(TYPE)
+        asm.store(ANSWER_LENGTH[0])
+        asm.store_high(ANSWER_LENGTH[1])
         asm.jump("remember")
 
     def _hello(self) -> None:
@@ -188,8 +189,7 @@ class Rules:
         asm.load(self._older)
         asm.subtract(self._spec.link.window + 1)
         asm.jump("answer", Condition.ZERO)
-        asm.load(self._older)
-        asm.add(1)
+        asm.add(self._spec.link.window + 2)
         asm.store(self._older)
 
         asm.label("answer")
