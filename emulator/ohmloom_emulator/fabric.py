@@ -172,20 +172,28 @@ class Fabric:
 
     def sample(self, columns: NDArray[Any]) -> tuple[Integers, NDArray[np.bool_]]:
         """Raw signed codes (n, len(columns)) of the last `drive`, and which samples saturated."""
-        counts = self._samples[self._tile, self._row]
-        drives = len(self._current)
-        keys = counts[columns] + np.arange(drives)[:, None]
+        result = self.foresee(columns)
+        self.convert(columns)
+        return result
+
+    def foresee(self, columns: NDArray[Any]) -> tuple[Integers, NDArray[np.bool_]]:
+        """What `sample` would answer; nothing happens yet."""
+        keys = self._samples[self._tile, self._row][columns] + np.arange(len(self._current))[:, None]
         raw, saturated = self._columns[self._tile].sample(
             self._current[:, columns], self._variance[:, columns], self._range, columns, self._row, keys
         )
         self._faults.raw(self._tile, columns, raw, saturated)
-        counts[columns] += drives
+        return raw, saturated
+
+    def convert(self, columns: NDArray[Any]) -> None:
+        """What `sample` does, without its answer."""
+        drives = len(self._current)
+        self._samples[self._tile, self._row][columns] += drives
         duration_ns = self._slots(columns) * self.spec.column_adc.conversion_ns
         self._spend_time(Cause.ADC, drives * duration_ns)
         self._spend_static(drives * duration_ns)
         self._spend_array(duration_ns)
         self._spend(Cause.ADC, self.spec.column_adc.power_w * self.spec.afe.column_adcs, drives * duration_ns)
-        return raw, saturated
 
     def pulse(
         self,

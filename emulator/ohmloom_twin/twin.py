@@ -21,20 +21,28 @@ QUIET_CYCLES = 4000  # without anything on the line or in execution: nothing mor
 BOOT_CYCLES = 20_000_000  # far more than the boot ROM takes for the largest image
 DAC_CHANNELS = 8
 
-_SAMPLE = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.POINTER(ctypes.c_int16))
+_DRIVE = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.POINTER(ctypes.c_int16))
+_CONVERT = ctypes.CFUNCTYPE(None, ctypes.c_uint64)
 _OPENS = ctypes.CFUNCTYPE(ctypes.c_int)
 _CLOSES = ctypes.CFUNCTYPE(None, ctypes.c_uint64)
 _ADVANCE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_uint8), ctypes.POINTER(ctypes.c_uint8))
 
 
 class _Fabric(ctypes.Structure):
-    _fields_ = (("sample", _SAMPLE), ("gate_opens", _OPENS), ("gate_closes", _CLOSES), ("advance", _ADVANCE))
+    _fields_ = (
+        ("drive", _DRIVE),
+        ("convert", _CONVERT),
+        ("gate_opens", _OPENS),
+        ("gate_closes", _CLOSES),
+        ("advance", _ADVANCE),
+    )
 
 
 class Twin:
     """Bytes in, bytes out, at a line rate; between them the gateware runs, and causes the fabric's events.
 
-    A drive is one event, when its first settled sample is taken; a pulse is one when the gate closes. What goes wrong
+    A drive is one event, when its first settled sample is taken; its conversions are one before the next event; a pulse is one when the
+    gate closes. What goes wrong
     behind the pins is raised by the `feed` in which it happened.
     """
 
@@ -47,7 +55,6 @@ class Twin:
             ("twin_new", ctypes.c_void_p, [_Fabric]),
             ("twin_delete", None, [ctypes.c_void_p]),
             ("twin_cycles", ctypes.c_uint64, [ctypes.c_void_p]),
-            ("twin_drive", ctypes.c_uint64, [ctypes.c_void_p]),
             ("twin_rows", ctypes.POINTER(ctypes.c_int16), [ctypes.c_void_p]),
             ("twin_rails", ctypes.POINTER(ctypes.c_int16), [ctypes.c_void_p]),
             ("twin_switches", ctypes.POINTER(ctypes.c_uint8), [ctypes.c_void_p]),
@@ -69,7 +76,8 @@ class Twin:
             function = getattr(self._library, name)
             function.restype, function.argtypes = result, arguments
         self._callbacks = _Fabric(
-            _SAMPLE(self._guarded(self._sample)),
+            _DRIVE(self._guarded(self._drive)),
+            _CONVERT(self._guarded(self._convert)),
             _OPENS(self._guarded(self._gate_opens)),
             _CLOSES(self._guarded(self._gate_closes)),
             _ADVANCE(self._guarded(self._advance)),
@@ -77,7 +85,8 @@ class Twin:
         self._handle: int | None = self._library.twin_new(self._callbacks)
         self.set_flash(core.FLASH_IMAGE[0], firmware(self.spec))
         self._error: BaseException | None = None
-        self._driven = 0  # the drive that the fabric has had
+        self._columns = np.arange(self.spec.columns)
+        self._channels = self._columns // self.spec.afe.column_adcs
         dacs = self.spec.afe.row_dacs
         self._row_dacs = np.ctypeslib.as_array(self._library.twin_rows(self._handle), (dacs, DAC_CHANNELS))
         self._rails = np.ctypeslib.as_array(self._library.twin_rails(self._handle), (DAC_CHANNELS,))
@@ -145,20 +154,18 @@ class Twin:
         closed = np.ctypeslib.as_array(self._library.twin_switches(self._handle), (self._switches.chains, bits))
         return decode(self.spec, closed.tolist())
 
-    def _sample(self, channel: int, codes: Any) -> None:
-        spec, fabric = self.spec, self.fabric
-        adcs = spec.afe.column_adcs
-        drive = int(self._library.twin_drive(self._handle))
-        if drive != self._driven:
-            self._driven = drive
-            self._drive(self._state())
-        columns = np.arange(channel * adcs, min((channel + 1) * adcs, spec.columns))
-        raw, saturated = fabric.sample(columns)
-        middle = 1 << (spec.column_adc.bits - 1)
-        for adc, (code, at_end) in enumerate(zip((middle - raw[0]).tolist(), saturated[0].tolist(), strict=True)):
-            codes[adc] = 0 if at_end and code == 1 else code  # both of the ADC's last codes are raw 2047
+    def _drive(self, again: int, codes: Any) -> None:
+        if not again:
+            self._drive_rows(self._state())
+        raw, saturated = self.fabric.foresee(self._columns)
+        code = (1 << (self.spec.column_adc.bits - 1)) - raw[0]
+        code[saturated[0] & (code == 1)] = 0  # both of the ADC's last codes are raw 2047
+        np.ctypeslib.as_array(codes, (len(code),))[:] = code
 
-    def _drive(self, state: Window | Chain | Write | None) -> None:
+    def _convert(self, channels: int) -> None:
+        self.fabric.convert(self._columns[channels >> self._channels & 1 == 1])
+
+    def _drive_rows(self, state: Window | Chain | Write | None) -> None:
         fabric, spec = self.fabric, self.spec
         # Row r is channel r // row_dacs of DAC r mod row_dacs.
         codes = self._row_dacs.T.reshape(-1)[: spec.rows].astype(np.int64) - (1 << (spec.row_dac.bits - 1))

@@ -7,10 +7,9 @@ import zlib
 import numpy as np
 import pytest
 
-from ohmloom.link import FrameDecoder, encode
 from ohmloom.spec import commands as table
 from ohmloom.spec import load_chip, load_policy, registers
-from ohmloom.spec.commands import COMMANDS, TYPE_ERROR, ErrorCode, Memory
+from ohmloom.spec.commands import COMMANDS, Memory
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.network import HEADER_DTYPE, MAGIC, STEP_DTYPE, StepFlag
 from ohmloom.spec.policy import POLICY_DTYPE
@@ -329,17 +328,6 @@ def test_advance_reads_and_passes_time(check) -> None:
         packed(table.ADVANCE, duration_ns=1 << 62), packed(table.ADVANCE, duration_ns=(1 << 64) - 1),
         (table.ADVANCE.code, b"1234567"), packed(table.ADVANCE, duration_ns=1),
     ])  # fmt: skip
-
-
-def test_what_firmware_answers_is_refused_without_it(pair) -> None:
-    twin = pair().twin
-    for number, command in enumerate((table.IV, table.CALIBRATE, table.SELFTEST), start=2):
-        answer = twin.feed_at(encode(command.code, number, b""), 8 * table.DEFAULT_BAUD)
-        (frame,) = FrameDecoder(512).feed(answer)
-        assert frame.type == TYPE_ERROR
-        assert table.ERROR_LAYOUT.unpack(frame.payload) == {
-            "command": command.code, "code": ErrorCode.NO_FIRMWARE, "detail": 0,
-        }  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -24,7 +24,7 @@ class FlashShifter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        pins, bits, came = self.pins, Signal(4), Signal()
+        pins, bits = self.pins, Signal(4)
         m.d.comb += [self.busy.eq(bits != 0), pins.mosi.eq(self.data_r[7])]
         with m.If(self.start):
             m.d.sync += [
@@ -33,7 +33,7 @@ class FlashShifter(wiring.Component):
                 bits.eq(Cat(0, 0, 0, self.select)),
             ]
         with m.Elif(self.busy):
-            m.d.sync += [pins.sclk.eq(~pins.sclk), came.eq(pins.miso)]
-            with m.If(pins.sclk):  # came with the rise
-                m.d.sync += [self.data_r.eq(Cat(came, self.data_r)), bits.eq(bits - 1)]
+            m.d.sync += pins.sclk.eq(~pins.sclk)
+            with m.If(pins.sclk):  # at its fall: the flash has had half a period since its last change
+                m.d.sync += [self.data_r.eq(Cat(pins.miso, self.data_r)), bits.eq(bits - 1)]
         return m
