@@ -17,6 +17,7 @@ from ohmloom.cli import (
     catalogue,
     cells,
     compare,
+    conformance,
     connection,
     devices,
     explain,
@@ -67,7 +68,7 @@ def _common(
     connection.line.spec, connection.line.baud, connection.line.record = spec, baud, record
 
 
-for group in (catalogue, cells, retention, vectors, explain, compare, devices, spice, upkeep, serve, build):
+for group in (catalogue, cells, retention, vectors, explain, compare, devices, spice, upkeep, conformance, serve, build):
     group.register(app)
 app.add_typer(demos, name="demo")
 
