@@ -130,23 +130,24 @@ static NOT_INLINE __attribute__((used)) void serve(void) {
 _Static_assert(CORE_FLASH_IMAGE_B == CORE_FLASH_IMAGE_A + 0x10000 && !(CORE_FLASH_IMAGE_A & 0x1FFFF), "the way from A to B is one bit");
 
 /* Reset and, at CORE_ROM_STAGED, where the firmware has the staged image started; a0: what that will count as boots. By hand, for its
- * size: wakes the flash, then flash_start of the image with the higher version, else A, and of the other; then serves for ever. */
+ * size: ends what the flash was being told before a restart, wakes it, then flash_start of the image with the higher version, else A,
+ * and of the other; then serves for ever. */
 __attribute__((section(".start"), naked)) void _start(void) {
     __asm__ volatile("la sp, stack_top\n\t"
                      "j 1f\n\t"
                      "j rom_staged\n"
                      "1:\n\t"
+                     "call flash_deselect\n\t"
                      "li a0, %0\n\t"
                      "call flash_exchange\n\t"
                      "call flash_deselect\n\t"
-                     "li s1, %1\n\t"
-                     "ori a0, s1, 1\n\t"
+                     "li a0, %1 + 1\n\t"
                      "call flash_version\n\t"
                      "mv s0, a0\n\t"
-                     "mv a0, s1\n\t"
+                     "li a0, %1\n\t"
                      "call flash_version\n\t"
                      "sltu a0, a0, s0\n\t"
-                     "or s1, s1, a0\n\t"
+                     "ori s1, a0, %1\n\t"
                      "mv a0, s1\n\t"
                      "call flash_start\n\t"
                      "xori a0, s1, 1\n\t"
