@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from ohmloom.spec import core
 from ohmloom.spec.commands import DEFAULT_BAUD, Memory
-from ohmloom.spec.generate import chip_header
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_emulator.board import Board
+from ohmloom_emulator.controller.journal import Journal
+from ohmloom_twin.journal import flash_bytes, from_flash, to_flash
 from ohmloom_twin.twin import Twin
 
 FLASH_START = core.FLASH_IMAGE[0]
+IMAGES = core.FLASH_JOURNAL - FLASH_START  # bytes
 
 
 class TwinBoard(Board):
@@ -24,9 +26,13 @@ class TwinBoard(Board):
 
     def _attach(self) -> None:
         self.twin = Twin(self.fabric)
+        self._kept: bytes | None = None  # of the controller's memory
+        self._fresh = True  # the flash is as it comes
 
     def _start(self) -> None:
-        self.twin.boot()
+        self.twin.boot(self._fresh)
+        if self._kept is not None:
+            self.twin.set_memory(np.frombuffer(self._kept, "<u2"))
 
     @property
     def baud(self) -> int:
@@ -43,25 +49,42 @@ class TwinBoard(Board):
         return {
             f"memory_{memory.name.lower()}": np.frombuffer(content, np.uint8, places.sizes[memory], places.base[memory])
             for memory in Memory
-        } | {"flash": np.frombuffer(self.twin.flash(FLASH_START, self._flash_bytes), np.uint8)}
+        } | {
+            "flash_images": np.frombuffer(self.twin.flash(FLASH_START, IMAGES), np.uint8),
+            "firmware_version": np.array(self._version(), dtype=np.uint32),
+            **self._journal().arrays(),
+        }
+
+    def _version(self) -> int:
+        """Of the image that the boot ROM starts, by its header; 0: none."""
+        versions = [0]
+        for place in core.FLASH_IMAGE:
+            header = np.frombuffer(self.twin.flash(place, core.IMAGE_HEADER_DTYPE.itemsize), core.IMAGE_HEADER_DTYPE)[0]
+            if header["magic"] == core.FIRMWARE_MAGIC:
+                versions.append(int(header["version"]))
+        return max(versions)
+
+    def _journal(self) -> Journal:
+        spec = self.fabric.spec
+        return from_flash(self.twin.flash(core.FLASH_JOURNAL, flash_bytes(spec)), spec)
 
     def _restore_memories(self, arrays: dict[str, NDArray[Any]]) -> None:
         content = bytearray(self.twin.memory().astype("<u2").tobytes())
-        places = MemoryMap(self.fabric.spec)
+        spec = self.fabric.spec
+        places, journal = MemoryMap(spec), Journal(spec)
         for memory in Memory:
             key, size = f"memory_{memory.name.lower()}", places.sizes[memory]
             if key not in arrays or arrays[key].shape != (size,) or arrays[key].dtype != np.uint8:
                 raise ValueError(f"array {key!r} is missing or has not {size} bytes")
             content[places.base[memory] : places.base[memory] + size] = arrays[key].tobytes()
-        if "flash" in arrays:  # not in what emu:// has saved
-            if arrays["flash"].shape != (self._flash_bytes,) or arrays["flash"].dtype != np.uint8:
-                raise ValueError(f"array 'flash' has not {self._flash_bytes} bytes")
-            self.twin.set_flash(FLASH_START, arrays["flash"].tobytes())
-        self.twin.set_memory(np.frombuffer(bytes(content), "<u2"))
-
-    @property
-    def _flash_bytes(self) -> int:
-        """Of the flash from FLASH_START to the journal's end."""
-        journal = chip_header.journal(self.fabric.spec)
-        records = journal["JOURNAL_RECORDS"] * journal["RECORD_BYTES"]
-        return core.FLASH_JOURNAL + core.FLASH_SECTOR_BYTES + records - FLASH_START
+        journal.restore(arrays)
+        flash = to_flash(journal, spec)
+        if "flash_images" in arrays:  # not in what emu:// has saved
+            if arrays["flash_images"].shape != (IMAGES,) or arrays["flash_images"].dtype != np.uint8:
+                raise ValueError(f"array 'flash_images' has not {IMAGES} bytes")
+            flash = arrays["flash_images"].tobytes() + flash
+        else:
+            flash = self.twin.flash(FLASH_START, IMAGES) + flash
+        self._fresh = flash == self.twin.flash(FLASH_START, len(flash))
+        self.twin.set_flash(FLASH_START, flash)
+        self._kept = bytes(content)

@@ -20,7 +20,7 @@ from ohmloom.spec.commands import ADVANCE
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.switches import SwitchMap
 
-SOURCES = ("twin.cc", "parts.h")
+SOURCES = ("twin.cc", "checkpoint.h", "parts.h")
 # Nets are split where several cells drive them: feedback through other bits of one net would need more than one evaluation a cycle.
 SCRIPT = (
     "read_rtlil top.il; hierarchy -top top; proc; flatten; opt; clean; splitnets -driver; opt; clean; "
@@ -41,19 +41,35 @@ def library(spec: ChipSpec) -> Path:
 
     Raises Error when the extra `hdl` or a C++ compiler is missing, or a tool fails.
     """
-    folders = [_package(name) for name in ("ohmloom_hdl", "ohmloom_twin", "ohmloom.spec")]
-    key = _key(
-        f"{SCRIPT} {FLAGS}", spec, [*folders, *_firmware_sources("rom", "include", "src/hw.h", "src/flash_commands.h")]
-    )
-    return _kept(f"twin-{spec.name}-{key}.so", lambda folder: _build(spec, folder))
+    return _kept(f"twin-{spec.name}-{_library_key(spec)}.so", lambda folder: _build(spec, folder))
 
 
 def firmware(spec: ChipSpec) -> bytes:
     """The firmware image of a chip, compiled where that has not been done before. Raises Error as `library` does."""
-    key = _key(
-        "firmware", spec, [_package("ohmloom.spec"), _package("ohmloom_firmware"), *_firmware_sources("src", "include")]
-    )
-    return _kept(f"firmware-{spec.name}-{key}.bin", lambda folder: _build_firmware(spec, folder)).read_bytes()
+    return _kept(
+        f"firmware-{spec.name}-{_firmware_key(spec)}.bin", lambda folder: _build_firmware(spec, folder)
+    ).read_bytes()
+
+
+def booted(spec: ChipSpec, boot: Callable[[], bytes]) -> bytes:
+    """What the twin of a chip remembers when it has started with its own firmware and an empty journal, from `boot` where it is new."""
+
+    def build(folder: Path) -> Path:
+        (folder / "booted").write_bytes(boot())
+        return folder / "booted"
+
+    return _kept(f"booted-{spec.name}-{_library_key(spec)}-{_firmware_key(spec)}.bin", build).read_bytes()
+
+
+def _library_key(spec: ChipSpec) -> str:
+    folders = [_package(name) for name in ("ohmloom_hdl", "ohmloom_twin", "ohmloom.spec")]
+    sources = _firmware_sources("rom", "include", "src/hw.h", "src/flash_commands.h")
+    return _key(f"{SCRIPT} {FLAGS}", spec, [*folders, *sources])
+
+
+def _firmware_key(spec: ChipSpec) -> str:
+    folders = [_package("ohmloom.spec"), _package("ohmloom_firmware")]
+    return _key("firmware", spec, [*folders, *_firmware_sources("src", "include")])
 
 
 def _kept(name: str, build: Callable[[Path], Path]) -> Path:
@@ -135,6 +151,7 @@ def _header(spec: ChipSpec, generated: str) -> str:
     memory = re.search(r"memory<16> (memory_p_store_\w+)", generated)
     if memory is None:
         raise Error("the compiled controller has no memory named store")
+    memories = re.findall(r"^\s*(?:/\*.*?\*/)?\s*memory<\d+> (\w+)", generated, re.MULTILINE)
     numbers = {
         "ROW_DACS": spec.afe.row_dacs,
         "ADCS": spec.afe.column_adcs,
@@ -155,6 +172,7 @@ def _header(spec: ChipSpec, generated: str) -> str:
     ]
     lines += [
         f"#define STORE {memory[1]}",
+        f"#define EACH_MEMORY(use, top) {'; '.join(f'use(top.{name})' for name in memories)}",
         "#define PORT(name) p_##name",
         "#define BUS(name) Bus{ \\",
         *(

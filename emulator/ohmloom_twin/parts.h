@@ -8,15 +8,20 @@
 #include <cstdint>
 #include <vector>
 
+// Fields of a part, in their order, to `visit`: what a checkpoint of the twin keeps.
+#define FIELDS(...) template <class Visit> void fields(Visit &&visit) { visit(__VA_ARGS__); }
+
 // One serial bus in one cycle.
 struct Bus {
     bool clock_high, clock_low, select_n;
     uint32_t data;
+    FIELDS(clock_high, clock_low, select_n, data)
 };
 
 // Calls falls() at each falling edge of the clock with whether it is the one in the middle of the cycle, and rises().
 struct Clock {
     bool level = true;
+    FIELDS(level)
     template <class Falls, class Rises> void cycle(const Bus &bus, Falls falls, Rises rises) {
         const bool halves[2] = {bus.clock_high, bus.clock_low};
         for (int half = 0; half < 2; ++half) {
@@ -37,6 +42,7 @@ struct Dacs {
     bool selected = false;
     std::vector<uint32_t> words;
     std::vector<std::array<int16_t, CHANNELS>> inputs, outputs;
+    FIELDS(clock, bits, selected, words, inputs, outputs)
     explicit Dacs(int parts) : parts(parts), words(parts), inputs(parts), outputs(parts) {}
 
     // True when outputs may have changed; `half` is then when.
@@ -75,6 +81,7 @@ struct Switches {
     Clock clock;
     bool selected = false, any = false;
     std::vector<uint8_t> shift, closed;  // chains x bits, bit 0 the one that was shifted first
+    FIELDS(clock, selected, any, shift, closed)
     Switches(int chains, int bits) : chains(chains), bits(bits), shift(chains * bits), closed(chains * bits) {}
 
     // True when switches may have changed.
@@ -116,6 +123,7 @@ struct Adcs {
     uint16_t command = 0;
     std::vector<uint16_t> words;
     uint32_t sdo = 0;
+    FIELDS(clock, selected, falls, channel, next_channel, command, words, sdo)
     explicit Adcs(int parts) : parts(parts), words(parts) {}
 
     // sample(channel, codes) fills the parts' codes.
@@ -158,6 +166,7 @@ struct Flash {
     uint8_t command = 0, out = 0xFF;
     size_t bits = 0;
     std::vector<uint8_t> page;
+    FIELDS(before, changing, busy_until, selected, level, enabled, miso, shift, address, command, out, bits, page)  // not the content
     explicit Flash(double clock_hz)
         : program_cycles(uint64_t(PROGRAM_S * clock_hz)), erase_cycles(uint64_t(ERASE_S * clock_hz)) {}
 

@@ -7,6 +7,7 @@
 #include <vector>
 #include "controller.cc"
 #include "chip.h"
+#include "checkpoint.h"
 #include "parts.h"
 
 namespace {
@@ -39,6 +40,9 @@ struct Twin {
     bool rx = true;
     std::vector<uint8_t> asked, answer;
     size_t answered = 0;
+
+    FIELDS(rows, rails, switches, adcs, flash, row_bus, rail_bus, adc_bus, switch_bus, reset_n, gate, was_open, over, cycle, opened,
+           changed, drive, driven, converted, stages, garbage, rx)
 
     explicit Twin(Fabric fabric) : fabric(fabric) {
         top.p_rst.set<uint32_t>(1);
@@ -224,6 +228,26 @@ int twin_boot(void *twin, uint64_t most) {
     Twin &mine = *static_cast<Twin *>(twin);
     for (const uint64_t end = mine.cycle + most; mine.cycle < end && !mine.top.PORT(alive).get<uint32_t>();) mine.tick();
     return mine.top.PORT(alive).get<uint32_t>();
+}
+
+// All that the twin remembers but for its flash's content, as `length` bytes that the twin owns until the next call.
+const uint8_t *twin_save(void *twin, uint64_t *length) {
+    static Saving saving;
+    Twin &mine = *static_cast<Twin *>(twin);
+    saving.bytes.clear();
+    Checkpoint<Saving>{saving}.one(mine);
+    save_design(mine.top, [&](auto use) { EACH_MEMORY(use, mine.top); }, saving);
+    *length = saving.bytes.size();
+    return saving.bytes.data();
+}
+
+// Whether the bytes were those that this library's `twin_save` gave; else the twin is spoilt.
+int twin_load(void *twin, const uint8_t *bytes, uint64_t length) {
+    Twin &mine = *static_cast<Twin *>(twin);
+    Loading loading{bytes, bytes + length};
+    Checkpoint<Loading>{loading}.one(mine);
+    load_design(mine.top, [&](auto use) { EACH_MEMORY(use, mine.top); }, loading);
+    return loading.good && loading.at == loading.end;
 }
 
 // Sends bytes and runs until nothing has happened for `quiet` cycles; returns how many bytes came back.

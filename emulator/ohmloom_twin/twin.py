@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ohmloom.errors import Error
 from ohmloom.spec import core
 from ohmloom.spec.commands import ADVANCE, TYPE_ERROR, Polarity
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.switches import Rail, SwitchMap
 from ohmloom_emulator.controller.controller import Controller
 from ohmloom_emulator.fabric import Fabric, Stage
-from ohmloom_twin.build import firmware, library
+from ohmloom_twin.build import booted, cache_folder, firmware, library
 from ohmloom_twin.switch_state import Chain, Window, Write, decode
 
 QUIET_CYCLES = 4000  # without anything on the line or in execution: nothing more will come
@@ -64,6 +65,8 @@ class Twin:
             ("twin_flash_write", None, [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_char_p]),
             ("twin_flash_cut", None, [ctypes.c_void_p, ctypes.c_uint32]),
             ("twin_boot", ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64]),
+            ("twin_save", ctypes.c_void_p, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint64)]),
+            ("twin_load", ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64]),
             (
                 "twin_feed",
                 ctypes.c_size_t,
@@ -131,9 +134,27 @@ class Twin:
     def set_flash(self, offset: int, content: bytes) -> None:
         self._library.twin_flash_write(self._handle, offset, len(content), content)
 
-    def boot(self) -> bool:
-        """Runs until the firmware, or the boot ROM without one, can be asked; whether it can be."""
-        return bool(self._library.twin_boot(self._handle, BOOT_CYCLES))
+    def boot(self, fresh: bool = False) -> None:
+        """Runs until the firmware, or the boot ROM without one, can be asked.
+
+        fresh: the flash holds what a new twin's does, and nothing has run; then this is done once and kept.
+        """
+        if not fresh:
+            self._run_boot()
+            return
+        kept = booted(self.spec, self._first_boot)
+        if not self._library.twin_load(self._handle, kept, len(kept)):
+            raise Error(f"{self.spec.name}: a file in {cache_folder()} is damaged; remove it")
+
+    def _run_boot(self) -> None:
+        if not self._library.twin_boot(self._handle, BOOT_CYCLES):
+            raise Error(f"{self.spec.name}: the firmware has not started within {BOOT_CYCLES} cycles")
+
+    def _first_boot(self) -> bytes:
+        self._run_boot()
+        length = ctypes.c_uint64()
+        content = self._library.twin_save(self._handle, ctypes.byref(length))
+        return ctypes.string_at(content, length.value)
 
     def _guarded(self, function: Any) -> Any:
         """An exception cannot pass through C++: `feed` raises it."""

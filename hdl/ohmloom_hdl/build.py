@@ -78,7 +78,7 @@ def write_verilog(chip: str | Path, output: Path) -> Path:
 
 
 # Between reading a design and its synthesis: block RAM has no value before its first read, so none is made for it.
-BEFORE_SYNTHESIS = f"setattr -unset init a:{NO_INIT}"
+BEFORE_SYNTHESIS = f"proc -norom\nsetattr -unset init a:{NO_INIT}"
 
 
 def _environment(tools: list[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ohmloom.link import FrameDecoder, encode
 from ohmloom.spec import commands as table
 from ohmloom.spec import core, load_chip, registers
 from ohmloom.spec.commands import TYPE_ERROR, BootTarget, CellStatus, ErrorCode, RunKind
+from ohmloom_emulator.board import Board
 from ohmloom_twin import build
 from ohmloom_twin.board import TwinBoard
 
@@ -145,23 +147,26 @@ class Blank(TwinBoard):
 
     def _start(self) -> None:
         self.twin.set_flash(core.FLASH_IMAGE[0], bytes([0xFF]) * core.IMAGE_BYTES)
-        super()._start()
+        self.twin.boot()
 
 
 class Asked:
     """One session with a board."""
 
-    def __init__(self, board: TwinBoard) -> None:
+    def __init__(self, board: Board) -> None:
         self.board, self._next = board, 1
         hello = table.HELLO.request.pack(session=1, protocol=table.PROTOCOL_VERSION)
-        board.feed_at(encode(table.HELLO.code, 0, hello), table.DEFAULT_BAUD)
+        self._feed(encode(table.HELLO.code, 0, hello), table.DEFAULT_BAUD)
         rate = table.RATE.request.pack(baud=8 * table.DEFAULT_BAUD)
-        board.feed_at(encode(table.RATE.code, self._next, rate), table.DEFAULT_BAUD)
+        self._feed(encode(table.RATE.code, self._next, rate), table.DEFAULT_BAUD)
+
+    def _feed(self, data: bytes, baud: int) -> bytes:
+        return self.board.feed_at(data, baud) if isinstance(self.board, TwinBoard) else self.board.feed(data)
 
     def __call__(self, request: tuple[int, bytes]) -> tuple[int, dict[str, object]]:
         """Type and values of the answer."""
         self._next = (self._next + 1) & 0xFF
-        data = self.board.feed_at(encode(request[0], self._next, request[1]), 8 * table.DEFAULT_BAUD)
+        data = self._feed(encode(request[0], self._next, request[1]), 8 * table.DEFAULT_BAUD)
         (frame,) = FrameDecoder(512).feed(data)
         layout = table.ERROR_LAYOUT if frame.type == TYPE_ERROR else table.COMMANDS[request[0]].answer
         return frame.type, layout.unpack(frame.payload)
@@ -179,12 +184,30 @@ def test_without_firmware_the_rest_answers_and_new_firmware_is_taken() -> None:
     image = build.firmware(load_chip(CHIP))
     for chunk in chunks(image):
         assert ask(chunk)[0] == table.UPDATE.code | table.ANSWER
-    ask(packed(table.UPDATE, offset=200, data=[~image[200] & 0xFF]))
+    ask(packed(table.UPDATE, offset=200, data=[0] * 4))
     assert ask(boot(image)) == refused(table.BOOT)
-    ask(packed(table.UPDATE, offset=200, data=[image[200]]))
+    ask(packed(table.UPDATE, offset=200, data=list(image[200:204])))
     assert ask(boot(image))[0] == table.BOOT.code | table.ANSWER
     assert ask(packed(table.FIRMWARE)) == (0xBB, {"version": core.FIRMWARE_VERSION, "boots": 1})
     assert ask(packed(table.IV, tile=0, row=0, column=0, range=0, codes=[5]))[0] == table.IV.code | table.ANSWER
+
+
+@pytest.mark.parametrize("saved", [Board, TwinBoard])
+def test_a_run_goes_on_wherever_the_chip_was_saved(saved: type[Board], tmp_path: Path) -> None:
+    """One state file, kept by either board in the middle of a run, read by both."""
+    state = tmp_path / "chip.npz"
+    first = saved(CHIP, seed=4, state=state)
+    ask = Asked(first)
+    for request in (*form_row(0, 1), begin(), load(0, 1), load(0, 4, 1), packed(table.RUN_NEXT)):
+        assert ask(request)[0] != TYPE_ERROR
+    first.save()
+    answers = []
+    for kind in (Board, TwinBoard):
+        ask = Asked(kind(CHIP, state=state))
+        requests = (packed(table.RUN_STATUS), packed(table.RUN_NEXT), packed(table.RUN_ROW, tile=0, row=1))
+        answers.append([str(ask(request)) for request in requests])
+    assert answers[0] == answers[1]
+    assert "'loaded': 2, 'done': 1" in answers[0][0]
 
 
 def hanging_image() -> bytes:
@@ -210,5 +233,5 @@ def test_firmware_that_hangs_leaves_the_rest_alone_and_is_replaced_by_the_flashs
     cycles = ask.board.twin.cycles
     assert ask((table.CALIBRATE.code, b"\0")) == refused(table.CALIBRATE)
     assert ask.board.twin.cycles - cycles < 2.1 * (1 << core.TIME_BITS)
-    assert ask.board.twin.boot()
+    ask.board.twin.boot()
     assert ask(packed(table.FIRMWARE)) == (0xBB, {"version": core.FIRMWARE_VERSION, "boots": 0})
