@@ -11,7 +11,7 @@ t_s counts seconds since the recording began. A frame stands where its last byte
 `ohmloom.spec.commands`, payloads in hexadecimal digits. `bad` are the bytes of what is no good frame, without the 0x00 that ends it.
 `baud`: the host has changed its rate. Empty frames are left out. Lines are in the order in which the host did and learned things.
 
-`replay://FILE` plays the chip's part of a recording (`ohmloom.replay.protocol_replay`).
+`replay://FILE` plays the chip's part of a recording (`ohmloom.replay.protocol_replay`), `ohmloom.replay.against` the host's.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from ohmloom.link import Frame, FrameDecoder, Port, encode
 
 FORMAT, VERSION = "ohmloom recording", 1
 LONGEST_PAYLOAD = 0xFFFF
-To = Literal["chip", "host"]
+To = Literal["chip", "host", "line"]
 
 
 @dataclass(frozen=True)
 class Passed:
-    """A frame, or the bytes of a bad one, that went `to` an end of the line; `line` of the file."""
+    """A frame, or the bytes of a bad one, that went `to` an end of the line, or the line's new rate; `line` of the file."""
 
     line: int
     to: To
-    item: Frame | bytes
+    item: Frame | bytes | int
 
 
 class Splitter:
@@ -150,7 +150,9 @@ def read(path: str | Path) -> Iterator[Passed]:
             if number == 1:
                 if (values["format"], values["version"]) != (FORMAT, VERSION):
                     raise ValueError(f"version {values['version']} of {values['format']!r}")
-            elif "to" in values:
+            elif "baud" in values:
+                yield Passed(number, "line", int(values["baud"]))
+            else:
                 yield Passed(number, values["to"], _item(values))
         except (ValueError, KeyError, TypeError) as error:
             raise ReplayError(

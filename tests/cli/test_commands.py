@@ -241,10 +241,16 @@ def test_help_loads_no_heavy_library() -> None:
 
 
 def test_any_command_can_be_recorded_and_replayed(run) -> None:
-    live = run("--record", "read.jsonl", "read", "-e", NOISY, "-t", 1)
+    url = "emu://bench-8x16?seed=3"
+    live = run("--record", "read.jsonl", "read", "-e", url, "-t", 1)
     assert live.code == 0
     assert run("read", "-e", "replay://read.jsonl", "-t", 1) == live
     departed = run("read", "-e", "replay://read.jsonl", "-t", 0)
     assert departed.code == 1
     assert "line" in departed.err
     assert departed.err.count("\n") == 1
+    same = run("replay", "read.jsonl", "-e", url)
+    assert (same.code, same.err) == (0, "")
+    other = run("replay", "read.jsonl", "-e", "emu://bench-8x16?seed=4")
+    assert other.code == 1
+    assert "differs from read.jsonl: line" in other.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import ohmloom
 from ohmloom.link import Frame, FrameDecoder, Session, encode, open_port
 from ohmloom.recording import RecordingPort, Splitter, read
+from ohmloom.replay.against import compare
 from ohmloom.spec.commands import ANSWER, COMMANDS, HELLO, INFO, PROTOCOL_VERSION, READ, TYPE_ERROR, TYPE_NAK
 from ohmloom_emulator.board import Board
 
@@ -207,3 +209,21 @@ def test_recording_does_not_change_the_chip(tmp_path: Path) -> None:
     states = [Board("bench-8x16", seed=4, state=tmp_path / name).fabric.state() for name in ("one.npz", "two.npz")]
     for name, value in states[0].items():
         np.testing.assert_array_equal(value, states[1][name])
+
+
+def test_an_endpoint_is_compared_with_a_recording(tmp_path: Path) -> None:
+    file = tmp_path / "session.jsonl"
+    with ohmloom.record("emu://bench-8x16", file, seed=4) as chip:
+        job(chip)
+    assert compare(file, "emu://bench-8x16?seed=4") is None
+    assert compare(file, f"replay://{file}") is None
+    difference = compare(file, "emu://bench-8x16?seed=5")
+    assert difference is not None
+    assert re.fullmatch(
+        r"line \d+, behind \w+ number \d+ .*: answer to .* was recorded, and now came answer to .*", difference
+    )
+    lines = file.read_text("utf-8").splitlines()
+    file.write_text("\n".join(lines[:-1]), "utf-8")
+    assert str(compare(file, "emu://bench-8x16?seed=4")).startswith("behind the recording's end came answer to SERVICE")
+    file.write_text("\n".join([*lines, lines[-1]]), "utf-8")
+    assert str(compare(file, "emu://bench-8x16?seed=4")).endswith("now came nothing")

@@ -21,6 +21,7 @@ from ohmloom.cli import (
     connection,
     devices,
     explain,
+    recordings,
     retention,
     serve,
     spice,
@@ -68,7 +69,21 @@ def _common(
     connection.line.spec, connection.line.baud, connection.line.record = spec, baud, record
 
 
-for group in (catalogue, cells, retention, vectors, explain, compare, devices, spice, upkeep, conformance, serve, build):
+for group in (
+    catalogue,
+    cells,
+    retention,
+    vectors,
+    explain,
+    compare,
+    devices,
+    spice,
+    upkeep,
+    conformance,
+    recordings,
+    serve,
+    build,
+):
     group.register(app)
 app.add_typer(demos, name="demo")
 

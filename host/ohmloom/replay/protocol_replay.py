@@ -25,7 +25,7 @@ class Serial(VirtualSerial):
     def _opened(self, url: str) -> None:
         parts = urlsplit(url)
         self._path = unquote(parts.netloc + parts.path)
-        self._ahead = list(read(self._path))[::-1]
+        self._ahead = [passed for passed in read(self._path) if passed.to != "line"][::-1]
         self._splitter = Splitter()
         self._sessions: dict[int, int] = {}  # of the recording: what they are here
         self._count = 0
@@ -44,13 +44,13 @@ class Serial(VirtualSerial):
         self._count += 1
         answer = self._until_sent()  # what came before anything was sent
         if not self._ahead:
-            raise ReplayError(f"replay {self._path}: the recording ends before frame {self._count}, {_shown(item)}")
+            raise ReplayError(f"replay {self._path}: the recording ends before frame {self._count}, {shown(item)}")
         wanted = self._ahead.pop()
-        if not self._same(wanted.item, item):
+        if not self._same(_frame(wanted), item):
             self._ahead.append(wanted)
             raise ReplayError(
-                f"replay {self._path}: frame {self._count} is {_shown(item)}, but line {wanted.line} of the recording has "
-                f"{_shown(wanted.item)}"
+                f"replay {self._path}: frame {self._count} is {shown(item)}, but line {wanted.line} of the recording has "
+                f"{shown(_frame(wanted))}"
             )
         return answer + self._until_sent()
 
@@ -58,7 +58,7 @@ class Serial(VirtualSerial):
         """What the chip sent before the host's next frame."""
         answer = b""
         while self._ahead and self._ahead[-1].to == "host":
-            answer += on_line(self._as_here(self._ahead.pop()))
+            answer += on_line(self._as_here(_frame(self._ahead.pop())))
         return answer
 
     def _same(self, recorded: Frame | bytes, here: Frame | bytes) -> bool:
@@ -68,8 +68,7 @@ class Serial(VirtualSerial):
         self._sessions[theirs["session"]] = ours["session"]
         return bool(theirs["protocol"] == ours["protocol"])
 
-    def _as_here(self, passed: Passed) -> Frame | bytes:
-        item = passed.item
+    def _as_here(self, item: Frame | bytes) -> Frame | bytes:
         if not isinstance(item, Frame) or item.type != HELLO.code | ANSWER:
             return item
         try:
@@ -78,6 +77,11 @@ class Serial(VirtualSerial):
             return item
         answer["session"] = self._sessions.get(answer["session"], answer["session"])
         return item._replace(payload=HELLO.answer.pack(**answer))
+
+
+def _frame(passed: Passed) -> Frame | bytes:
+    assert not isinstance(passed.item, int)
+    return passed.item
 
 
 def _hello(item: Frame | bytes) -> dict[str, Any] | None:
@@ -89,11 +93,15 @@ def _hello(item: Frame | bytes) -> dict[str, Any] | None:
         return None
 
 
-def _shown(item: Frame | bytes) -> str:
+def shown(item: Frame | bytes) -> str:
+    """A frame for people: its command, number and payload."""
     if not isinstance(item, Frame):
         return f"no good frame ({_cut(item)})"
-    command = COMMANDS.get(item.type)
-    return f"{command.name if command else f'type {item.type:#x}'} number {item.sequence} ({_cut(item.payload)})"
+    command = COMMANDS.get(item.type & ~ANSWER)
+    name = command.name if command else f"type {item.type:#x}"
+    if command and item.type & ANSWER:
+        name = f"answer to {name}"
+    return f"{name} number {item.sequence} ({_cut(item.payload)})"
 
 
 def _cut(data: bytes) -> str:
