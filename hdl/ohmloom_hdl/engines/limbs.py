@@ -60,8 +60,7 @@ MICRO = data.StructLayout(
         "memory": 1,  # read with the instruction before
         "word": 1,
         "raw": 1,
-        "low": 1,  # halves of the product
-        "high": 1,
+        "low": 1,  # lower half of the product
         "middle": 1,  # product >> 15: its lower 16 bits
         "top": 1,  # and the bit above
         "invert": Invert,
@@ -74,8 +73,7 @@ MICRO = data.StructLayout(
         "at": 4,
         "sign": 1,  # of the sum becomes `negative`
         "note": 1,  # a carry out is remembered: `over`
-        "multiply": 1,  # product = accumulator * operand + upper half of product
-        "zero": 1,  # the product, afterwards
+        "multiply": 1,  # product = accumulator * operand + upper half of product; so 0 after two with a factor 0
         "when": When,
         "more": 1,  # an instruction follows
         "last": 1,  # the word is done with
@@ -83,7 +81,7 @@ MICRO = data.StructLayout(
 )
 # Temporaries.
 FIRST_LIMB = 1  # the product has three, between zeros: 0, 4 .. 6
-HALF, SUM, LIMITS, POWERS = 7, 8, 12, 16
+QUARTER, SUM, LIMITS, POWERS = 7, 8, 12, 16
 SCALE = 10
 
 
@@ -98,7 +96,7 @@ def _program() -> dict[Use, list[dict]]:
     def write(place, at=0):
         return {"write": 1, "to": place, "at": at}
 
-    clear, zero, note, product = {"clear": 1}, {"zero": 1}, {"note": 1}, {"multiply": 1}
+    clear, note, product = {"clear": 1}, {"note": 1}, {"multiply": 1}
     carry = {"carry_in": CarryIn.CARRY}
     s0, s1 = SUM, SUM + 1
     over, rectified = {"when": When.OVER}, {"when": When.RECTIFIED}
@@ -106,15 +104,11 @@ def _program() -> dict[Use, list[dict]]:
         Use.LOAD: [clear, word | write(Place.CODE)],
         Use.CLEAR: [write(Place.LOWER), write(Place.UPPER)],
         Use.OFFSET: [
-            {"raw": 1, "add": 1},
-            word
-            | {"invert": Invert.YES, "carry_in": CarryIn.ONE, "sign": 1}
-            | write(Place.TEMPORARY, s0)
-            | clear
-            | zero,
+            product | {"raw": 1, "add": 1},
+            word | {"invert": Invert.YES, "carry_in": CarryIn.ONE, "sign": 1} | write(Place.TEMPORARY, s0) | clear,
         ],
         Use.GAIN: [
-            {"word": 1, "add": 1} | read(Place.TEMPORARY, s0),
+            product | {"word": 1, "add": 1} | read(Place.TEMPORARY, s0),
             product | negative | read(Place.TEMPORARY, s0),
             product | recall | negative | clear | read(Place.LOWER),
             load | read(Place.UPPER),
@@ -130,9 +124,9 @@ def _program() -> dict[Use, list[dict]]:
             word | write(Place.TEMPORARY, s0) | clear,
         ],
         Use.HIGH: [
-            read(Place.UPPER),
-            load | carry,
-            word | write(Place.TEMPORARY, s1) | {"sign": 1} | clear | zero | {"read": Place.SCALE},
+            product | read(Place.UPPER),
+            product | load | carry,
+            word | write(Place.TEMPORARY, s1) | {"sign": 1} | clear | {"read": Place.SCALE},
             # Magnitude times scale, three limbs.
             load | read(Place.TEMPORARY, s0),
             product | negative | read(Place.TEMPORARY, s0),
@@ -140,24 +134,25 @@ def _program() -> dict[Use, list[dict]]:
             low | write(Place.TEMPORARY, FIRST_LIMB) | {"read": Place.SCALE},
             load | read(Place.TEMPORARY, s1),
             product | recall | negative | clear,
-            low | write(Place.TEMPORARY, FIRST_LIMB + 1),
-            {"high": 1} | write(Place.TEMPORARY, FIRST_LIMB + 2) | zero | {"read": Place.POWER},
+            product | low | write(Place.TEMPORARY, FIRST_LIMB + 1),
+            product | low | write(Place.TEMPORARY, FIRST_LIMB + 2) | {"read": Place.POWER},
             # Shifted to one bit below the point by a multiplication: the window is `low`.
             load | read(Place.LIMB, 0),
             product | recall | read(Place.LIMB, 1),
             product | recall | clear,
+            product | low | write(Place.TEMPORARY, s0),
             # Too large, if anything is left above the window, or the window is above the limit.
             {"invert": Invert.YES, "add": 1} | read(Place.LIMB, 2),
             recall | note | read(Place.LIMB, 3),
             recall | note,
-            {"high": 1} | note | clear,
-            low | {"add": 1, "carry_in": CarryIn.ONE} | note | read(Place.LIMIT),
+            low | note | clear | read(Place.TEMPORARY, s0),
+            load | {"carry_in": CarryIn.ONE} | note | read(Place.LIMIT),
             recall | {"invert": Invert.YES} | note,
-            over | clear | read(Place.LIMIT),
-            over | load | zero,
-            rectified | clear | read(Place.TEMPORARY, HALF),
+            product | over | clear | read(Place.LIMIT),
+            over | load,
+            product | rectified | clear | read(Place.TEMPORARY, QUARTER),
             product | recall | clear,
-            {"high": 1, "carry_in": CarryIn.NEGATIVE, "add": 1, "when": When.STORED} | negative | write(Place.CODE),
+            {"middle": 1, "carry_in": CarryIn.NEGATIVE, "add": 1, "when": When.STORED} | negative | write(Place.CODE),
         ],
     }
 
@@ -234,7 +229,8 @@ class LimbLanes(wiring.Component):
 
         # Operand
         negative, over, carry = (Signal(name=name, reset_less=True) for name in ("negative", "over", "carry"))
-        accumulator, product = Signal(WORD), Signal(2 * WORD, reset_less=True)
+        # `keep`: else yosys takes this register of the iCE40's multiplier for one at its input too.
+        accumulator, product = Signal(WORD), Signal(2 * WORD, reset_less=True, attrs={"keep": 1})
         subtract = port.odd ^ negative
         invert, carry_in = Signal(), Signal()
         with m.Switch(micro.invert):
@@ -257,7 +253,6 @@ class LimbLanes(wiring.Component):
             (micro.memory, words.data_r),
             (micro.word, word),
             (micro.low, product[:WORD]),
-            (micro.high, product[WORD:]),
             (micro.raw, port.raw.as_unsigned() << (WORD - len(port.raw))),
             (micro.middle, product[WORD - 1 :][:WORD]),
             (micro.top, product[-1]),
@@ -295,9 +290,7 @@ class LimbLanes(wiring.Component):
             m.d.sync += [negative.eq(accumulator[-1] ^ operand[-1] ^ total[WORD]), over.eq(0)]
         with m.Elif(micro.note & total[WORD]):
             m.d.sync += over.eq(1)
-        with m.If(micro.zero):
-            m.d.sync += product.eq(0)
-        with m.Elif(micro.multiply):
+        with m.If(micro.multiply):
             m.d.sync += product.eq(accumulator * operand + product[WORD:])
         return m
 
@@ -305,7 +298,7 @@ class LimbLanes(wiring.Component):
         """Initial contents: zeros, powers and limits among the temporaries."""
         content = [0] * (4 << bits)
         temporary = Place.TEMPORARY.value << bits
-        content[temporary + HALF] = 1 << (WORD - 1)
+        content[temporary + QUARTER] = 1 << (WORD - 2)
         for output, limit in enumerate((self._spec.read_clamp, OUTPUT_MAX)):
             content[temporary + LIMITS + output] = 2 * limit + 1
         for shift in range(WORD):
