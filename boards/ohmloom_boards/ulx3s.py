@@ -9,7 +9,7 @@ _GPIO = ("gpio", 0)
 
 BOARD = Board(
     title="ULX3S",
-    platform="amaranth_boards.ulx3s:ULX3S_25F_Platform",
+    platform="amaranth_boards.ulx3s:ULX3S_45F_Platform",
     chip="lab-128x128x4",
     clock="clk25",
     flash="spi_flash",
@@ -39,7 +39,7 @@ BOARD = Board(
     },
     levels={"L2": 1},  # the ESP32's GPIO0: low, it would wait in its boot loader
     notes=(
-        "Bitstreams are for the LFE5U-25F; the LFE5U-12F is the same die.",
+        "Bitstreams are for the LFE5U-45F: the lab chip with its core has more block RAM than a 25F.",
         "GP and GN pins are printed at the headers as 0+, 0-, and so on.",
     ),
 )

@@ -12,7 +12,7 @@ from ohmloom_hdl.interfaces import index_bits
 class Ram(wiring.Component):
     """`data_r` is, in the next cycle, the word at `address`. `write`: enables of the four bytes.
 
-    spram: two SPRAMs of an UP5K side by side, which hold exactly RAM_BYTES.
+    spram: two SPRAMs of an UP5K side by side, which have room for them.
     """
 
     address: In(index_bits(RAM_BYTES // 4))

@@ -19,13 +19,13 @@ FIRMWARE_COMMANDS = 0x30  # their first code; the last is 15 above
 
 ROM_BASE, ROM_BYTES = 0x00000, 0x400
 ROM_STAGED = 0x0000C  # address in ROM at which the staged image is copied down and started; a0: what `boots` it will answer
-RAM_BASE, RAM_BYTES = 0x20000, 0x10000
+RAM_BASE, RAM_BYTES = 0x20000, 0xB000
 STORE_BASE = 0x40000
 REGISTERS_BASE = 0x60000
 SUMS_BASE = 0x70000  # word n: the probe's sum of column n, signed
 
-IMAGE_BYTES = 0x6000  # of RAM, from its start: header, code, data
-STAGE_OFFSET = 0x8000  # of RAM: where UPDATE puts a new image
+IMAGE_BYTES = 0x5000  # of RAM, from its start: header, code, data
+STAGE_OFFSET = 0x6000  # of RAM: where UPDATE puts a new image
 STACK_BYTES = 0x800  # below STAGE_OFFSET
 # Flash: two images, then the journal. Erased in sectors, written in pages.
 FLASH_IMAGE = (0x100000, 0x110000)

@@ -55,7 +55,7 @@ end: j end
     """
 
 
-@pytest.mark.parametrize("base", ["RAM_BASE + 0x7FF0", "STORE_BASE + 16"])
+@pytest.mark.parametrize("base", ["RAM_BASE + 0x5FF0", "STORE_BASE + 16"])
 def test_memories_take_bytes_halves_and_words(base):
     dut = Core(SPEC, assemble(memory_program(base)))
     store = Store(dut.store, PLACES.bytes, random.Random(3), stall=0.4, brief=True)
