@@ -30,7 +30,7 @@ struct Twin {
     Flash flash{double(CLOCK_HZ)};
     Bus row_bus{true, true, true, 0}, rail_bus{true, true, true, 0}, adc_bus{false, false, true, 0}, switch_bus{true, true, true, 0};
     bool reset_n = false, gate = false, was_open = false, over = false;
-    uint64_t cycle = 0, opened = 0;
+    uint64_t cycle = 0, opened = 0, executed = 0;
     uint64_t changed = 0;  // half cycles: when rows or switches last changed
     uint64_t drive = 0;    // number of that change
     uint64_t driven = 0, converted = 0;  // the drive that the fabric has had; its channels that have been converted
@@ -41,7 +41,7 @@ struct Twin {
     std::vector<uint8_t> asked, answer;
     size_t answered = 0;
 
-    FIELDS(rows, rails, switches, adcs, flash, row_bus, rail_bus, adc_bus, switch_bus, reset_n, gate, was_open, over, cycle, opened,
+    FIELDS(rows, rails, switches, adcs, flash, row_bus, rail_bus, adc_bus, switch_bus, reset_n, gate, was_open, over, cycle, opened, executed,
            changed, drive, driven, converted, stages, garbage, rx)
 
     explicit Twin(Fabric fabric) : fabric(fabric) {
@@ -140,6 +140,7 @@ struct Twin {
         flash.cycle(top.PORT(flash____sclk).get<uint32_t>(), top.PORT(flash____select__n).get<uint32_t>(),
                     top.PORT(flash____mosi).get<uint32_t>(), cycle);
         emulation();
+        executed += top.PORT(executing).get<uint32_t>();
         top.commit();
         ++cycle;
     }
@@ -199,6 +200,7 @@ extern "C" {
 void *twin_new(Fabric fabric) { return new Twin(fabric); }
 void twin_delete(void *twin) { delete static_cast<Twin *>(twin); }
 uint64_t twin_cycles(void *twin) { return static_cast<Twin *>(twin)->cycle; }
+uint64_t twin_executed(void *twin) { return static_cast<Twin *>(twin)->executed; }
 
 // What the parts show now; the arrays live as long as the twin.
 const int16_t *twin_rows(void *twin) { return static_cast<Twin *>(twin)->rows.outputs.data()->data(); }
