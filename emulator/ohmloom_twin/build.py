@@ -62,9 +62,11 @@ def booted(spec: ChipSpec, boot: Callable[[], bytes]) -> bytes:
 
 
 def _library_key(spec: ChipSpec) -> str:
-    folders = [_package(name) for name in ("ohmloom_hdl", "ohmloom_twin", "ohmloom.spec")]
-    sources = _firmware_sources("rom", "include", "src/hw.h", "src/flash_commands.h")
-    return _key(f"{SCRIPT} {FLAGS}", spec, [*folders, *sources])
+    twin = _package("ohmloom_twin")
+    sources = [_package("ohmloom_hdl"), _package("ohmloom.spec"), *(twin / name for name in ("build.py", *SOURCES))]
+    return _key(
+        f"{SCRIPT} {FLAGS}", spec, [*sources, *_firmware_sources("rom", "include", "src/hw.h", "src/flash_commands.h")]
+    )
 
 
 def _firmware_key(spec: ChipSpec) -> str:
@@ -101,7 +103,7 @@ def _key(recipe: str, spec: ChipSpec, folders: list[Path]) -> str:
     for folder in folders:
         for source in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
             if source.suffix in (".py", ".c", ".cc", ".h", ".S", ".ld", ".toml"):
-                digest.update(source.relative_to(folder).as_posix().encode() + b"\0" + source.read_bytes())
+                digest.update(source.relative_to(folder.parent).as_posix().encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -18,7 +18,8 @@ from ohmloom_emulator.fabric import Fabric, Stage
 from ohmloom_twin.build import booted, cache_folder, firmware, library
 from ohmloom_twin.switch_state import Chain, Window, Write, decode
 
-QUIET_CYCLES = 4000  # without anything on the line or in execution: nothing more will come
+# Without anything on the line or in execution nothing more will come: an answer's first 254 bytes are looked at before one is sent.
+QUIET_CYCLES, QUIET_BITS = 1600, 3
 BOOT_CYCLES = 20_000_000  # far more than the boot ROM takes for the largest image
 DAC_CHANNELS = 8
 
@@ -56,7 +57,6 @@ class Twin:
             ("twin_new", ctypes.c_void_p, [_Fabric]),
             ("twin_delete", None, [ctypes.c_void_p]),
             ("twin_cycles", ctypes.c_uint64, [ctypes.c_void_p]),
-            ("twin_executed", ctypes.c_uint64, [ctypes.c_void_p]),
             ("twin_rows", ctypes.POINTER(ctypes.c_int16), [ctypes.c_void_p]),
             ("twin_rails", ctypes.POINTER(ctypes.c_int16), [ctypes.c_void_p]),
             ("twin_switches", ctypes.POINTER(ctypes.c_uint8), [ctypes.c_void_p]),
@@ -101,15 +101,11 @@ class Twin:
         """Clock cycles that the controller has run."""
         return int(self._library.twin_cycles(self._handle))
 
-    @property
-    def executed_cycles(self) -> int:
-        """Those of them in which a request was executed."""
-        return int(self._library.twin_executed(self._handle))
-
     def feed(self, data: bytes, baud: int) -> bytes:
         """Bytes that arrive at `baud`; returns those that the controller sends, as that rate reads them."""
+        quiet = QUIET_CYCLES + QUIET_BITS * self.spec.controller.clock_hz // baud
         count = self._library.twin_feed(
-            self._handle, data, len(data), baud, QUIET_CYCLES, self._received.ctypes.data, self._received.size
+            self._handle, data, len(data), baud, quiet, self._received.ctypes.data, self._received.size
         )
         if self._error is not None:
             error, self._error = self._error, None

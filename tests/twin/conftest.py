@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,11 @@ from ohmloom_twin import build
 from ohmloom_twin.board import TwinBoard
 
 FIRST_BAUD = DEFAULT_BAUD
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sequences", type=int, metavar="N", help="random conversations to compare, other ones each time")
 
 
 @pytest.fixture(scope="session", autouse=True)
