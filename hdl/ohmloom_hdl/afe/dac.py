@@ -48,37 +48,47 @@ class Ad5628(wiring.Component):
         )
 
         # What is still to be sent: cycles of the frame and of SYNC high after it, and each line's bits, next one on
-        # top. Idle takes one cycle of SYNC high.
+        # top. Idle takes one cycle of SYNC high. Of the bits only those from the command to the code are kept, and bit 0.
         self.gap = max(self._timing.sync_high - 1, 0)
         self.left = Signal(range(self._timing.clocks + self.gap + 1))
         self.words = [Signal(self._timing.clocks, name=f"word_{line}") for line in range(lines)]
         self.waits = Signal()
+        self._kept = [Signal(part.bits + 8, name=f"kept_{line}") for line in range(lines)]
+        self._switch = Signal()
 
     def elaborate(self, platform) -> Module:
         m = Module()
         clocks, pins = self._timing.clocks, self.pins
-        shifting, last, held = Signal(), Signal(), Signal()
+        shifting, last, held, zeros = Signal(), Signal(), Signal(), Signal()
+        below, in_front = CODE_TOP + 1 - self._part.bits, clocks - (CODE_TOP + 9)
+        sent = (clocks + self.gap - self.left)[: clocks.bit_length()]
         m.d.comb += [
             shifting.eq(self.left > self.gap),
             last.eq(self.left == self.gap + 1),
+            zeros.eq(self.left.matches(*range(self.gap + clocks - in_front + 1, self.gap + clocks + 1))),
             held.eq(last & self.waits & ~self.release),
             self.frame.ready.eq(self.left == 0),
             self.updated.eq(last & self.waits & self.release),
             pins.select_n.eq(~shifting),
             pins.clock_high.eq(1),
             pins.clock_low.eq(~shifting | held),
-            pins.data.eq(Cat(word[-1] for word in self.words)),
+            pins.data.eq(Cat((kept[-1] & ~zeros) | (last & self._switch) for kept in self._kept)),
+            *(
+                word.eq((Cat(C(0, below), kept) << Mux(zeros, sent, in_front)) | (self._switch << sent))
+                for word, kept in zip(self.words, self._kept, strict=True)
+            ),
         ]
 
         with m.If(self.frame.valid & self.frame.ready):
             command, address = self.frame.p.command, self.frame.p.address
             reference = command == DacCommand.REFERENCE
             m.d.sync += [self.left.eq(clocks + self.gap), self.waits.eq(command == DacCommand.WRITE_UPDATE_ALL)]
-            for line, word in enumerate(self.words):
+            m.d.sync += self._switch.eq(reference)
+            for line, kept in enumerate(self._kept):
                 code = Mux(reference, 0, self.codes[line])
-                below = CODE_TOP - self._part.bits
-                m.d.sync += word.eq(Cat(reference, C(0, below), code, address, command.as_value()))
+                m.d.sync += kept.eq(Cat(code, address, command.as_value()))
         with m.Elif((self.left != 0) & ~held):
             m.d.sync += self.left.eq(self.left - 1)
-            m.d.sync += [word.eq(word << 1) for word in self.words]
+            with m.If(~zeros):
+                m.d.sync += [kept.eq(kept << 1) for kept in self._kept]
         return m

@@ -58,7 +58,7 @@ class Safety(wiring.Component):
         self.latch = TripLatch()
         self.watchdog = Watchdog(spec)
         self.key = FormKey()
-        self.start_up = StartUp(spec)
+        self.start_up = StartUp()
         # Codes of the next row frame; cycles until the DACs have settled.
         self.row_codes = Signal(data.ArrayLayout(CODE, spec.afe.row_dacs), init=[1 << (CODE - 1)] * spec.afe.row_dacs)
         settling = max(DacTiming.of(part, clock_hz).settling for part in (spec.row_dac, spec.rail_dac))
@@ -140,7 +140,7 @@ class Safety(wiring.Component):
         driver = self.rails.frame
         m.d.comb += [
             clamp.channel.eq(Mux(ready, frame.p.channel, start_up.rail_address)),
-            clamp.code.eq(Mux(ready, frame.p.code, start_up.rail_code)),
+            clamp.code.eq(frame.p.code | ~ready.replicate(len(clamp.code))),
             clamp.form.eq(frame.p.form & self.key.forming),
             driver.valid.eq(Mux(ready, frame.valid & ~self.gate.hold, start_up.frame)),
             driver.p.command.eq(Mux(ready, _command(frame), start_up.command)),

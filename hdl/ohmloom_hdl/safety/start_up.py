@@ -4,7 +4,6 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ohmloom.spec import ChipSpec
 from ohmloom.spec.switches import Rail
 from ohmloom_hdl.afe.dac import ALL_CHANNELS, DacCommand
 
@@ -16,12 +15,12 @@ class StartUp(wiring.Component):
     references on; set all row channels to Vmid and all rails to 0; set the word lines' reading level. Then it waits for
     `settled`.
 
-    frame: one is sent in this cycle, with `command`, and `rail_code` to the rails; the rows' code is always Vmid.
+    frame: one is sent in this cycle, with `command`; the rows' code is always Vmid, the rails' each channel's clamp: 0 for
+    all channels at once, the reading level for the word lines.
     active: the DACs' frames are its own.
     """
 
-    def __init__(self, spec: ChipSpec) -> None:
-        self._gate_code = spec.rail_code(spec.limits.gate_v)
+    def __init__(self) -> None:
         super().__init__(
             {
                 "run": In(1),
@@ -31,7 +30,6 @@ class StartUp(wiring.Component):
                 "command": Out(DacCommand),
                 "row_address": Out(4),
                 "rail_address": Out(4),
-                "rail_code": Out(spec.rail_dac.bits),
                 "active": Out(1),
                 "ready": Out(1),
             }
@@ -45,7 +43,6 @@ class StartUp(wiring.Component):
             self.command.eq(Mux(self.step == 0, DacCommand.REFERENCE, DacCommand.WRITE_UPDATE_ALL)),
             self.row_address.eq(Mux(self.step == 0, 0, ALL_CHANNELS)),
             self.rail_address.eq(Mux(self.step == 0, 0, Mux(self.step == 1, ALL_CHANNELS, Rail.READ_GATE))),
-            self.rail_code.eq(Mux(self.step == 2, self._gate_code, 0)),
             self.active.eq((self.step != 0) & ~self.ready),
         ]
         with m.If(~self.run):
