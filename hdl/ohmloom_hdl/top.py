@@ -12,7 +12,7 @@ from ohmloom_hdl.commands.processor import CommandProcessor
 from ohmloom_hdl.engines.samples import SampleMemoryPort, sample_memory
 from ohmloom_hdl.engines.sequencer import Sequencer
 from ohmloom_hdl.engines.write_verify import WriteVerify
-from ohmloom_hdl.interfaces import CODE, AfePins, AfePort, EnginePort, JobKind, StorePort
+from ohmloom_hdl.interfaces import CODE, AfePins, AfePort, EnginePort, JobKind, SafetyControl, StorePort
 from ohmloom_hdl.link.receiver import Link
 from ohmloom_hdl.pads import PADS_CYCLES
 from ohmloom_hdl.safety.safety import Safety
@@ -92,7 +92,13 @@ class Controller(wiring.Component):
         ]
         connect(m, commands.store, store.commands)
         connect(m, commands.engine, engines.commands)
-        connect(m, commands.safety, safety.control)
+        # A register on the way, since the strobes come late in their cycle.
+        for name, member in SafetyControl().members.items():
+            ours, theirs = getattr(commands.safety, name), getattr(safety.control, name)
+            if member.flow is Out:
+                m.d.sync += theirs.eq(ours)
+            else:
+                m.d.comb += ours.eq(theirs)
         for engine, ports in ((sequencer, engines.sequencer), (write_verify, engines.write_verify)):
             connect(m, ports.engine, engine.engine)
             connect(m, engine.store, ports.store)

@@ -190,17 +190,23 @@ class FrontEnd(wiring.Component):
     def _pulse_states(self, m: Module, pattern: SwitchPattern) -> None:
         out, pulse, rail_frame = self.out, self.afe.pulse, self.out.rail_frame
         request, gate = pulse.payload, Signal()
+        # A forming pulse may leave the SET rail above its clamp, under which nothing but forming is allowed: SET writes it
+        # itself, before RESET it is lowered.
+        raised, lower = Signal(), Signal()
         m.d.comb += [
             rail_frame.payload.update.eq(gate),
-            rail_frame.payload.channel.eq(Mux(gate, Rail.GATE, Mux(request.reset, Rail.RESET, Rail.SET))),
-            rail_frame.payload.code.eq(Mux(gate, request.gate, request.rail)),
+            lower.eq(raised & request.reset & ~request.form),
+            rail_frame.payload.channel.eq(Mux(gate, Rail.GATE, Mux(request.reset & ~lower, Rail.RESET, Rail.SET))),
+            rail_frame.payload.code.eq(Mux(gate, request.gate, Mux(lower, 0, request.rail))),
             rail_frame.payload.form.eq(request.form),
             *[out.pulse.payload[name].eq(request[name]) for name in ("reset", "form", "width_ns")],
         ]
         with m.State("RAIL"):
             m.d.comb += rail_frame.valid.eq(1)
             with m.If(rail_frame.ready):
-                m.next = "GATE"
+                m.d.sync += raised.eq(request.form | (raised & request.reset & ~lower))
+                with m.If(~lower):
+                    m.next = "GATE"
         with m.State("GATE"):
             m.d.comb += [rail_frame.valid.eq(1), gate.eq(1)]
             with m.If(rail_frame.ready):
