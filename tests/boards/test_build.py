@@ -118,7 +118,10 @@ def test_flash_calls_openfpgaloader(tmp_path, monkeypatch):
     "name",
     [
         pytest.param(
-            name, marks=pytest.mark.xfail(reason="not yet: reaches 16.6 MHz of 19.8") if name == "icebreaker" else ()
+            name,
+            marks=pytest.mark.xfail(run=False, reason="not yet: 19.4 MHz of 19.8 with the core in 99 % of the cells")
+            if name == "icebreaker"
+            else (),
         )
         for name in board_names()
     ],

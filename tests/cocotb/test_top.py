@@ -14,6 +14,7 @@ from ohmloom_hdl.plain import PlainTop
 BUNDLED = Path(chip.__file__).parent / "chips" / "bench-8x16.toml"
 
 
+@pytest.mark.slow  # a minute under an event-driven simulator
 def test_top(simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chip whose comparator trips at less current, so that a trip is one pulse away."""
     careful = tmp_path / "careful.toml"

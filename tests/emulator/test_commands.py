@@ -46,6 +46,7 @@ from ohmloom.spec.commands import (
     Polarity,
     RunKind,
 )
+from ohmloom.spec.core import IMAGE_BYTES
 from ohmloom.spec.policy import POLICY_DTYPE
 from ohmloom.spec.registers import (
     ARM,
@@ -98,7 +99,7 @@ GOOD = {
     RUN_STATUS: {},
     RUN_ROW: {"tile": 1, "row": 7},
     REFRESH: {"tile": 1, "row": 7, "samples": 64},
-    UPDATE: {"offset": 0x6000 - 4, "data": bytes(4)},
+    UPDATE: {"offset": IMAGE_BYTES - 4, "data": bytes(4)},
     FIRMWARE: {},
     SERVICE: {"after": 0},
     ADVANCE: {"duration_ns": 1000},
@@ -176,7 +177,7 @@ REFUSED = [
     (RUN_ROW, {"tile": 2}, ErrorCode.BAD_ADDRESS),
     (RUN_ROW, {"row": 8}, ErrorCode.BAD_ADDRESS),
     (UPDATE, {"offset": 2}, ErrorCode.BAD_ADDRESS),
-    (UPDATE, {"offset": 0x6000}, ErrorCode.BAD_ADDRESS),
+    (UPDATE, {"offset": IMAGE_BYTES}, ErrorCode.BAD_ADDRESS),
     (UPDATE, {"offset": 0xFFFFFFFC}, ErrorCode.BAD_ADDRESS),
     (ADVANCE, {"duration_ns": 2**64 - 1}, ErrorCode.BAD_VALUE),
     (ADVANCE, {"duration_ns": 2**60 + 1}, ErrorCode.BAD_VALUE),

@@ -13,6 +13,7 @@ from ohmloom.spec.commands import RunKind
 
 URL = "emu://bench-8x16?seed=17&stuck=0.08&effects=spread,stuck,wires,dac,tia,adc"  # cells stay where they are put
 MOMENTS = 200
+PARTS = 20
 TOLERANCE = 1e-6
 # Of a verify code's rounding, converter noise, and what calibration leaves.
 MARGIN = 0.4e-6
@@ -112,14 +113,14 @@ def uncut(formed, tmp_path_factory):
         return events, conductances(chip), report.failed
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 5))])
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))])
 def test_a_run_that_loses_its_power_ends_as_one_that_does_not(formed, uncut, tmp_path, part):
     """At 200 random moments: resumed where all targets had arrived, begun again where they had not; no cell is lost or left unreported."""
     events, wanted, bad = uncut
     target = target_of_tiles()
     moments = np.random.default_rng(3).permutation(np.arange(1, events + 1))[:MOMENTS]
     assert len(moments) == MOMENTS
-    for moment in moments[part::5].tolist():
+    for moment in moments[part::PARTS].tolist():
         path = copied(formed, tmp_path / "cut.npz")
         chip = ohmloom.connect(URL, state=path)
         Cut(board_of(chip), moment)

@@ -68,15 +68,16 @@ def boards(pair: Callable[..., Any]) -> Boards:
     return Boards(pair)
 
 
-def test_random_conversations(boards: Boards, pytestconfig: pytest.Config) -> None:
+@pytest.mark.parametrize("usual", [30, pytest.param(150, marks=pytest.mark.slow)])
+def test_random_conversations(usual: int, boards: Boards, pytestconfig: pytest.Config) -> None:
     asked = pytestconfig.getoption("--sequences", default=None)
 
     @settings(
-        max_examples=asked or 150, deadline=None, database=None, derandomize=asked is None, suppress_health_check=list(HealthCheck)
+        max_examples=asked or usual, deadline=None, database=None, derandomize=asked is None, suppress_health_check=list(HealthCheck)
     )  # fmt: skip
     @given(conversations(load_chip(CHIP)))
     def compare(conversation: list[Request | Greeting]) -> None:
         boards.compare(conversation)
 
     compare()
-    assert boards.compared >= (asked or 150)
+    assert boards.compared >= (asked or usual)

@@ -58,7 +58,7 @@ def statuses(answers):
     return {CellStatus(int(status)) for answer in answers for status in answer["cells"]["status"]}
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_a_row_is_formed_and_programmed(stall):
     spec = load_chip(BENCH)
     bench = Bench(spec, seed=3, stall=stall)
@@ -81,6 +81,7 @@ def test_a_tile_of_random_targets(seed):
     bench.run(*(program(spec, rng, 0, row, tolerance=(9, 20)) for row in rows), timeout_cycles=10**6)
 
 
+@pytest.mark.slow
 def test_stuck_cells_end_as_stuck():
     spec = load_chip(BENCH)
     bench = Bench(spec, seed=5, stuck=0.2)
@@ -103,7 +104,7 @@ def test_bundled_policies(name):
     bench.run(program(spec, np.random.default_rng(7), 0, 1, tolerance=(16, 24), skip=0.4))
 
 
-@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 40))])
+@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3))])
 def test_random_policies(seed):
     spec = load_chip(BENCH)
     rng = np.random.default_rng(seed)
@@ -135,6 +136,7 @@ def test_a_trip_at_any_time_ends_the_row(cycles):
     bench.run_latched(READ, {"tile": 0, "row": 0, "rows": 2, "samples": 3}, 0)
 
 
+@pytest.mark.slow
 def test_rows_of_any_length():
     spec = load_chip(BENCH)
     for columns, adcs in ((10, 1), (22, 2)):
@@ -179,9 +181,9 @@ def test_read_averages_samples(spread):
     )
 
 
-@pytest.mark.parametrize("samples", range(1, 65))
+@pytest.mark.parametrize("samples", [1, 2, 3, 5, 7, 16, 31, 63, 64])
 @pytest.mark.slow
-def test_read_averages_any_number_of_samples(samples):
+def test_read_averages_of_many_samples(samples):
     spec = load_chip(BENCH)
     bench = Bench(spec, seed=samples, settle=2, gap=2)
     bench.corrections(32768)
@@ -213,23 +215,6 @@ def test_single_pulse_that_trips():
     bench.form_cells(1, 6)
     (answer,) = bench.run(pulse(3, Polarity.RESET, 2500, 4095, 1000))
     assert answer["code"] == -32768
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_a_region_of_the_lab_chip():
-    """16 x 16 cells; the other columns are left alone."""
-    spec = load_chip(LAB)
-    bench = Bench(spec, seed=11)
-    rng = np.random.default_rng(11)
-    mask = (np.arange(spec.columns) < 16).astype(np.uint8)
-    for row in range(16):
-        cells = targets(spec, rng, tolerance=(10, 20), skip=0).reshape(-1, 2)
-        cells[16:, 1] = 0
-        bench.run(
-            form(spec, 3, row, mask), (PROGRAM, {"tile": 3, "row": row, "cells": cells.ravel()}), timeout_cycles=10**6
-        )
-    bench.run((READ, {"tile": 3, "row": 0, "rows": 2, "samples": 3}))
 
 
 @pytest.mark.slow
