@@ -17,7 +17,7 @@ class Board:
 
     platform: `module:class` of amaranth-boards. chip: what is built for it unless another is asked for. clock: name of the
     platform's clock resource, which has a frequency. uart: number of the platform's UART resource. flash: name of its SPI flash
-    resource; one without a clock pin has it behind an ECP5's USRMCLK. loader: the board's name in openFPGALoader. afe: signals
+    resource. loader: the board's name in openFPGALoader. afe: signals
     of the front end as `AfePads` names them, each with its connector (name, number) and the pins on it, as the platform's
     `Connector` names them. levels: constants at FPGA pins. pin_labels: what is printed at, or known of, a connector's pin,
     beside its name. connector_labels: a connector's name for people, where pins need one.

@@ -91,17 +91,17 @@ class Top(Elaboratable):
             _cell_pads(m, controller.pins, pads)
         else:
             _plain_pads(m, spec, controller.pins, pads)
-        _flash_pads(m, controller.flash, platform.request(self._board.flash, 0, dir="-"))
+        _flash_pads(m, controller.flash, platform.request(self._board.flash, 0, dir="-"), ice40)
         for index, level in enumerate(self._board.levels.values()):
             m.submodules[f"level{index}"] = buffer = io.Buffer("o", platform.request("level", index, dir="-"))
             m.d.comb += buffer.o.eq(level)
         return m
 
 
-def _flash_pads(m: Module, pins, ports) -> None:
+def _flash_pads(m: Module, pins, ports, ice40: bool) -> None:
     """Registers drive them. An ECP5's flash has its clock from the configuration logic; write protection and hold stay off."""
     outputs = {"cs": ~pins.select_n, "copi": pins.mosi, "wp": Const(0), "hold": Const(0)}
-    if hasattr(ports, "clk"):
+    if ice40:
         outputs["clk"] = pins.sclk
     else:
         m.submodules.flash_clock = Instance("USRMCLK", i_USRMCLKI=pins.sclk, i_USRMCLKTS=Const(0))
