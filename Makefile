@@ -15,7 +15,7 @@ test: $(VENV)/.test tools
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
 test-slow: $(VENV)/.test tools
-	$(BIN)/pytest -n $(JOBS) -m slow
+	$(BIN)/pytest -n $(JOBS) -m slow --timeout 1500
 
 mutation: $(VENV)/.test
 	$(BIN)/python -m tests.mutation.run
