@@ -1,4 +1,6 @@
 /* What the compiler calls for: the core does not multiply or divide. */
+#include "arithmetic.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,17 +25,7 @@ uint32_t __mulsi3(uint32_t a, uint32_t b) {
 }
 
 uint32_t __udivsi3(uint32_t a, uint32_t b) {
-    uint32_t rest = 0;
-    for (uint32_t bit = 0; bit < 32; bit++) {
-        const uint32_t carry = rest >> 31;
-        rest = rest << 1 | a >> 31;
-        a <<= 1;
-        if (carry || rest >= b) {
-            rest -= b;
-            a |= 1;
-        }
-    }
-    return a;
+    return divide_wide(a, b);
 }
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes) {
