@@ -8,12 +8,11 @@
 #include "probe.h"
 #include "trip.h"
 
-#define MOST_COUNT 16u /* of one probe */
 #define FRACTION_SHIFT 4u /* log2(CALIBRATION_SAMPLES) less FRACTION_BITS */
 #define RESIDUAL_SHIFT 20u
 
 _Static_assert(CORE_CALIBRATION_SAMPLES == 1 << (FRACTION_SHIFT + OHMLOOM_FRACTION_BITS), "offsets are shifted sums");
-_Static_assert(CORE_CALIBRATION_SAMPLES % MOST_COUNT == 0, "sums are of whole probes");
+_Static_assert(CORE_CALIBRATION_SAMPLES % CORE_PROBE_COUNT == 0, "sums are of whole probes");
 
 static const uint8_t probes[CHIP_RANGES] = CHIP_CALIBRATION_PROBES;
 static const uint64_t calibration_swings[CHIP_RANGES] = CHIP_CALIBRATION_SWINGS;
@@ -35,8 +34,8 @@ static uint32_t limited(uint32_t value, uint32_t most) {
 
 /* Adds each column's sum over `count` times CALIBRATION_SAMPLES drives. */
 static void measure(int32_t *sums, int32_t code, uint32_t count, int sign) {
-    for (uint32_t left = count * (CORE_CALIBRATION_SAMPLES / MOST_COUNT); left; left--) {
-        probe(code, MOST_COUNT);
+    for (uint32_t left = count * (CORE_CALIBRATION_SAMPLES / CORE_PROBE_COUNT); left; left--) {
+        probe(code, CORE_PROBE_COUNT);
         for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
             const int32_t sum = probe_sum(column);
             sums[column] += sign < 0 ? -sum : sum;

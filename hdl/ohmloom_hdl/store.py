@@ -1,6 +1,6 @@
 """The controller's memory: one access a cycle, shared by fixed priority."""
 
-from amaranth import Cat, ClockSignal, Instance, Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -8,10 +8,9 @@ from ohmloom.spec import ChipSpec, load_policy
 from ohmloom.spec.arithmetic import GAIN_ONE
 from ohmloom.spec.commands import Memory
 from ohmloom.spec.memory_map import MemoryMap
-from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import StorePort
+from ohmloom_hdl.ram import SPRAM_WORDS, Ram
 
-SPRAM_WORDS = 1 << 14
 NEUTRAL = (0, GAIN_ONE)  # words of a correction that changes nothing
 
 
@@ -69,28 +68,12 @@ class Store(wiring.Component):
         m.d.comb += self.engine.data_r.eq(Cat(*(data_r[bit] & fresh | held[bit] & ~fresh for bit in range(16))))
         m.d.comb += [port.data_r.eq(data_r) for port in ports if port is not self.engine]
 
-        if self._spram:
-            m.submodules.memory = Instance(
-                "SB_SPRAM256KA",
-                i_ADDRESS=Cat(address, 0)[:14],
-                i_DATAIN=data_w,
-                i_MASKWREN=Cat(write[0].replicate(2), write[1].replicate(2)),
-                i_WREN=write.any(),
-                i_CHIPSELECT=1,
-                i_CLOCK=ClockSignal(),
-                i_STANDBY=0,
-                i_SLEEP=0,
-                i_POWEROFF=1,
-                o_DATAOUT=data_r,
-            )
-        else:
-            words = power_up_words(self._spec)
-            m.submodules.memory = memory = BlockRam(shape=16, depth=len(words), init=words, granularity=8)
-            m.d.comb += [
-                memory.address_r.eq(address),
-                memory.address_w.eq(address),
-                memory.data_w.eq(data_w),
-                memory.write.eq(write),
-                data_r.eq(memory.data_r),
-            ]
+        words = power_up_words(self._spec)
+        m.submodules.memory = memory = Ram(width=16, depth=len(words), init=words, spram=self._spram)
+        m.d.comb += [
+            memory.address.eq(address),
+            memory.data_w.eq(data_w),
+            memory.write.eq(write),
+            data_r.eq(memory.data_r),
+        ]
         return m

@@ -11,9 +11,9 @@ from ohmloom.spec import ChipSpec, core
 from ohmloom.spec.core import CoreRegister
 from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import AfePort, RequestPort, StorePort
+from ohmloom_hdl.ram import Ram
 from ohmloom_hdl.soc.flash import FlashPins, FlashShifter
 from ohmloom_hdl.soc.mailbox import Mailbox
-from ohmloom_hdl.soc.memory import Ram
 from ohmloom_hdl.soc.probe import Probe
 
 WORD = 32
@@ -50,7 +50,7 @@ class Core(wiring.Component):
         sentinel = Sentinel()
         m.submodules.sentinel = ResetInserter(restart)(sentinel)
         m.submodules.rom = rom = BlockRam(shape=WORD, depth=core.ROM_BYTES // 4, init=self._rom)
-        m.submodules.ram = ram = Ram(self._spram)
+        m.submodules.ram = ram = Ram(width=WORD, depth=core.RAM_BYTES // 4, spram=self._spram)
         m.submodules.mailbox = self._mailbox = mailbox = Mailbox(self._spec)
         m.submodules.probe = self._probe = probe = Probe(self._spec)
         m.submodules.flash = self._flash = flash = FlashShifter()
@@ -60,13 +60,11 @@ class Core(wiring.Component):
         connect(m, flash.pins, flipped(self.flash))
 
         bus = self._bus = sentinel.bus
-        # The regions differ in three bits of the byte address.
-        region = bus.adr[14:17]
-        chosen = {base: region == base >> 16 for base in (core.STORE_BASE, core.REGISTERS_BASE, core.SUMS_BASE)}
-        in_ram = region[1] & ~region[2]
-        in_rom = ~region[1] & ~region[2]
-        in_store = chosen[core.STORE_BASE]
         asked = bus.cyc & bus.stb
+        # The regions differ in three bits of the byte address.
+        places = (core.ROM_BASE, core.RAM_BASE, core.STORE_BASE, core.REGISTERS_BASE, core.SUMS_BASE)
+        in_region = {base: bus.adr[14:17] == base >> 16 for base in places}
+        in_store = in_region[core.STORE_BASE]
 
         # All but the store answer in the next cycle.
         answered, store_word, store_done = Signal(), Signal(WORD), Signal()
@@ -76,23 +74,21 @@ class Core(wiring.Component):
             rom.address_r.eq(bus.adr),
             ram.address.eq(bus.adr),
             ram.data_w.eq(bus.dat_w),
-            ram.write.eq(bus.sel & (asked & bus.we & in_ram).replicate(4)),
+            ram.write.eq(bus.sel & (asked & bus.we & in_region[core.RAM_BASE]).replicate(4)),
             probe.column.eq(bus.adr),
         ]
         self._access_store(m, asked & in_store, store_word, store_done)
-        registers = self._registers(m, asked & ~answered & chosen[core.REGISTERS_BASE], restart)
-        sources = (
-            (rom.data_r, in_rom),
-            (ram.data_r, in_ram),
-            (store_word, in_store),
-            (registers, chosen[core.REGISTERS_BASE]),
-            (probe.sum, chosen[core.SUMS_BASE]),
-        )
-        word = Const(0, WORD)
-        for source, is_chosen in sources:
-            word = word | (_extended(source) & is_chosen.replicate(WORD))
-        m.d.comb += bus.dat_r.eq(word)
-        m.d.comb += sentinel.irq.eq(self._irq)
+        words = {
+            core.ROM_BASE: rom.data_r,
+            core.RAM_BASE: ram.data_r,
+            core.STORE_BASE: store_word,
+            core.REGISTERS_BASE: self._registers(m, asked & ~answered & in_region[core.REGISTERS_BASE], restart),
+            core.SUMS_BASE: probe.sum,
+        }
+        m.d.comb += [
+            bus.dat_r.eq(_chosen((word, in_region[base]) for base, word in words.items())),
+            sentinel.irq.eq(self._irq),
+        ]
         return m
 
     def _access_store(self, m: Module, asked, word, done) -> None:
@@ -157,8 +153,7 @@ class Core(wiring.Component):
         m.d.sync += started.eq(writes(core.PROBE) & self.probing)
         m.d.comb += probe.start.eq(started)
         with m.If(writes(core.DRIVE)):
-            for name in ("first_row", "rows", "tile", "tia_range", "first_slot", "last_slot"):
-                m.d.sync += self._drive(name).eq(field(core.DRIVE, name))
+            m.d.sync += [probe.drive[place.name].eq(field(core.DRIVE, place.name)) for place in core.DRIVE.fields]
         with m.If(writes(core.PROBE)):
             m.d.sync += [probe.code.eq(field(core.PROBE, "code")), probe.count.eq(field(core.PROBE, "count"))]
 
@@ -192,21 +187,21 @@ class Core(wiring.Component):
             core.PROBE: probe.saturated,
             core.TIME: time,
         }
-        word = Const(0, WORD)
-        for register, value in reads.items():
-            word = word | (_extended(value.as_unsigned()) & (number == register.offset // 4).replicate(WORD))
-        return word
+        return _chosen((value, number == register.offset // 4) for register, value in reads.items())
 
-    def _drive(self, name: str):
-        return getattr(self._probe.drive, name)
+
+def _chosen(words):
+    """Of (value, condition) pairs the value whose condition holds, as a word; signed values keep their sign."""
+    chosen = Const(0, WORD)
+    for value, condition in words:
+        chosen = chosen | (_extended(value) & condition.replicate(WORD))
+    return chosen
 
 
 def _extended(value):
-    """As a word; signed values keep their sign."""
     missing = WORD - len(value)
-    if missing == 0:
-        return value.as_unsigned() if value.shape().signed else value
-    return Cat(value, value[-1].replicate(missing)) if value.shape().signed else Cat(value, Const(0, missing))
+    sign = value[-1] if value.shape().signed else Const(0)
+    return Cat(value, sign.replicate(missing))
 
 
 def _placed(register: CoreRegister, values):

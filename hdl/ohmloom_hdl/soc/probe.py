@@ -5,14 +5,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
+from ohmloom.spec.core import PROBE_COUNT
 from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.interfaces import CODE, AfePort, count_bits, drive_layout, index_bits
 
-MAX_COUNT = 16  # drives of one measurement: sums have 16 bits
+SUM_BITS = CODE + (PROBE_COUNT - 1).bit_length()
 
 
 class Probe(wiring.Component):
-    """`start` drives `drive` with `code` `count` times, 1 .. MAX_COUNT; `busy` until the last sample has been added.
+    """`start` drives `drive` with `code` `count` times, 1 .. PROBE_COUNT; `busy` until the last sample has been added.
 
     All three stay while it is busy. `sum` is, in the next cycle, the sum of column `column`'s raw codes; columns that were not
     converted keep theirs. `saturated`: samples at a converter's end. It has the front end to itself while it is busy, and always
@@ -25,12 +26,12 @@ class Probe(wiring.Component):
             {
                 "drive": In(drive_layout(spec)),
                 "code": In(signed(CODE)),
-                "count": In(count_bits(MAX_COUNT)),
+                "count": In(count_bits(PROBE_COUNT)),
                 "start": In(1),
                 "busy": Out(1),
                 "column": In(index_bits(spec.columns)),
-                "sum": Out(signed(16)),
-                "saturated": Out(count_bits(MAX_COUNT * spec.columns)),
+                "sum": Out(signed(SUM_BITS)),
+                "saturated": Out(count_bits(PROBE_COUNT * spec.columns)),
                 "afe": Out(AfePort(spec)),
             }
         )
@@ -38,7 +39,7 @@ class Probe(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         spec, afe, sample = self._spec, self.afe, self.afe.samples
-        m.submodules.sums = sums = BlockRam(shape=signed(16), depth=spec.columns)
+        m.submodules.sums = sums = BlockRam(shape=signed(SUM_BITS), depth=spec.columns)
         left, under_way = Signal.like(self.count), Signal.like(self.count)  # drives not taken; not converted
         first, fresh = Signal(), Signal()  # samples of the first drive begin their sums
         column, raw, arrived = Signal.like(self.column), Signal(signed(CODE)), Signal()

@@ -14,11 +14,15 @@ import numpy as np
 FIRMWARE_VERSION = 0x000100
 FIRMWARE_MAGIC = 0x574D4C4F  # the letters OLMW
 # An image begins with it. bytes: of the whole image; crc: CRC-32 of what follows the header; entry: address of the first instruction.
-IMAGE_HEADER_DTYPE = np.dtype([("magic", "<u4"), ("version", "<u4"), ("bytes", "<u4"), ("crc", "<u4"), ("entry", "<u4")])
+IMAGE_HEADER_DTYPE = np.dtype(
+    [("magic", "<u4"), ("version", "<u4"), ("bytes", "<u4"), ("crc", "<u4"), ("entry", "<u4")]
+)
 FIRMWARE_COMMANDS = 0x30  # their first code; the last is 15 above
 
 ROM_BASE, ROM_BYTES = 0x00000, 0x400
-ROM_STAGED = 0x0000C  # address in ROM at which the staged image is copied down and started; a0: what `boots` it will answer
+ROM_STAGED = (
+    0x0000C  # address in ROM at which the staged image is copied down and started; a0: what `boots` it will answer
+)
 RAM_BASE, RAM_BYTES = 0x20000, 0xB000
 STORE_BASE = 0x40000
 REGISTERS_BASE = 0x60000
@@ -32,7 +36,8 @@ FLASH_IMAGE = (0x100000, 0x110000)
 FLASH_JOURNAL = 0x120000
 FLASH_SECTOR_BYTES, FLASH_PAGE_BYTES = 4096, 256
 
-CALIBRATION_SAMPLES = 256  # one probe; how many of them, and their bounds: `ohmloom.spec.reference`
+PROBE_COUNT = 16  # drives that the probe sums at the most
+CALIBRATION_SAMPLES = 256  # one sum; how many of them, and their bounds: `ohmloom.spec.reference`
 IV_SAMPLES = 16
 SELFTEST_SAMPLES = 16
 TIME_BITS = 24  # of the cycle counter
@@ -94,7 +99,7 @@ DRIVE = _register(
 )
 PROBE = _register(
     "probe", 0x20, "rw", "drives and converts `count` times, and sums each column's raw codes; read: samples at a converter's end of all of them",
-    ("code", 0, 12, "row code, signed"), ("count", 16, 5, "1..16"),
+    ("code", 0, 12, "row code, signed"), ("count", 16, PROBE_COUNT.bit_length(), f"1..{PROBE_COUNT}"),
 )
 TIME = _register("time", 0x24, "r", "cycles since reset", ("cycles", 0, TIME_BITS, ""))
 TRIP_IRQ = _register("trip_irq", 0x28, "w", "1: the set safety latch interrupts", ("enable", 0, 1, ""))

@@ -6,7 +6,8 @@ import pytest
 from tests.hdl.helpers import idle, simulate, strobe
 
 from ohmloom.spec import load_chip
-from ohmloom_hdl.soc.probe import MAX_COUNT, Probe
+from ohmloom.spec.core import PROBE_COUNT
+from ohmloom_hdl.soc.probe import Probe
 
 
 def front_end(dut, spec, rng, drives, given):
@@ -70,7 +71,7 @@ def test_sums_of_random_measurements(name):
                 "first_slot": slots[0],
                 "last_slot": slots[1],
             }
-            count, code = rng.choice([1, 2, MAX_COUNT]), rng.randrange(-2048, 2048)
+            count, code = rng.choice([1, 2, PROBE_COUNT]), rng.randrange(-2048, 2048)
             for field, value in drive.items():
                 ctx.set(getattr(dut.drive, field), value)
             ctx.set(dut.code, code)
