@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +15,6 @@ from ohmloom_twin import build
 from ohmloom_twin.board import TwinBoard
 
 FIRST_BAUD = DEFAULT_BAUD
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

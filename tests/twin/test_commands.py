@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from tests.twin.requests import packed, read_register, write_register
 
 from ohmloom.spec import commands as table
 from ohmloom.spec import load_chip, load_policy, registers
@@ -15,18 +16,6 @@ from ohmloom.spec.network import HEADER_DTYPE, MAGIC, STEP_DTYPE, StepFlag
 from ohmloom.spec.policy import POLICY_DTYPE
 
 CHIP = "bench-8x16"
-
-
-def packed(command: table.Command, **values: object) -> tuple[int, bytes]:
-    return command.code, command.request.pack(**values)
-
-
-def read_register(register: registers.Register) -> tuple[int, bytes]:
-    return packed(table.READ_REGISTERS, address=register.address, count=1)
-
-
-def write_register(register: registers.Register, value: int) -> tuple[int, bytes]:
-    return packed(table.WRITE_REGISTERS, address=register.address, values=[value])
 
 
 def test_info_and_registers(check) -> None:

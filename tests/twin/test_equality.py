@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from sequences import Greeting, Request, Speaker, conversations
+from tests.twin.sequences import Greeting, Request, Speaker, conversations
 
 from ohmloom.spec import load_chip, registers
 from ohmloom.spec.commands import FORM, WRITE_REGISTERS

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.hdl.soc.assembler import assemble
+from tests.twin.requests import packed, write_register
 
 from ohmloom.link import FrameDecoder, encode
 from ohmloom.spec import commands as table
@@ -20,14 +21,6 @@ from ohmloom_twin.board import TwinBoard
 
 CHIP = "bench-8x16"
 Requests = list[tuple[int, bytes]]
-
-
-def packed(command: table.Command, **values: object) -> tuple[int, bytes]:
-    return command.code, command.request.pack(**values)
-
-
-def write_register(register: registers.Register, value: int) -> tuple[int, bytes]:
-    return packed(table.WRITE_REGISTERS, address=register.address, values=[value])
 
 
 def advance(duration_ns: int = 0) -> tuple[int, bytes]:

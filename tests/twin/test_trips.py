@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.twin.requests import packed
 
 from ohmloom.spec import chip as chip_spec
 from ohmloom.spec import commands as table
 from ohmloom.spec import registers
 
 BUNDLED = Path(chip_spec.__file__).parent / "chips" / "bench-8x16.toml"
-
-
-def packed(command: table.Command, **values: object) -> tuple[int, bytes]:
-    return command.code, command.request.pack(**values)
 
 
 @pytest.mark.slow  # compiles another chip
