@@ -57,6 +57,7 @@ class Twin:
             ("twin_new", ctypes.c_void_p, [_Fabric]),
             ("twin_delete", None, [ctypes.c_void_p]),
             ("twin_cycles", ctypes.c_uint64, [ctypes.c_void_p]),
+            ("twin_executed", ctypes.c_uint64, [ctypes.c_void_p]),
             ("twin_rows", ctypes.POINTER(ctypes.c_int16), [ctypes.c_void_p]),
             ("twin_rails", ctypes.POINTER(ctypes.c_int16), [ctypes.c_void_p]),
             ("twin_switches", ctypes.POINTER(ctypes.c_uint8), [ctypes.c_void_p]),
@@ -100,6 +101,11 @@ class Twin:
     def cycles(self) -> int:
         """Clock cycles that the controller has run."""
         return int(self._library.twin_cycles(self._handle))
+
+    @property
+    def executed_cycles(self) -> int:
+        """Those of them in which a request was executed."""
+        return int(self._library.twin_executed(self._handle))
 
     def feed(self, data: bytes, baud: int) -> bytes:
         """Bytes that arrive at `baud`; returns those that the controller sends, as that rate reads them."""

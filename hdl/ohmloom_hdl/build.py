@@ -27,8 +27,8 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
     """Build `chip`'s controller, or that of the board's own chip, for a board; returns what report.json says.
 
     Writes top.bin (iCE40) or top.bit (ECP5), the firmware as firmware.bin, and report.json to the folder `output`, and what the
-    tools make on the way to its folder `build`. Raises ohmloom.Error for an unknown board or chip, a chip that does not fit the board, a missing or
-    failing tool, and a clock that is not reached with TIMING_MARGIN.
+    tools make on the way to its folder `build`. Raises ohmloom.Error for an unknown board or chip, a chip that does not fit the
+    board, a missing or failing tool, and a clock that is not reached with TIMING_MARGIN.
     """
     board = find_board(board_name)
     spec = load_chip(chip or board.chip)
@@ -77,7 +77,8 @@ def write_verilog(chip: str | Path, output: Path) -> Path:
     return path
 
 
-# Between reading a design and its synthesis: block RAM has no value before its first read, so none is made for it.
+# Between reading a design and its synthesis: choices stay logic, where yosys would put small ones into a block RAM; and block RAM has
+# no value before its first read, so none is made for it.
 BEFORE_SYNTHESIS = f"proc -norom\nsetattr -unset init a:{NO_INIT}"
 
 

@@ -25,9 +25,9 @@ class Controller(wiring.Component):
     """From a serial line to the pins of the analog front end; the way of a request is the order of the submodules.
 
     rx, tx: the UART. emulated: an emulated fabric is at the pins; it takes ADVANCE through `to_fabric` and `from_fabric`
-    (`CommandProcessor`), and sees from `executing` whether a request is being executed,
-    from `alive` whether the firmware answers. spram: see `Store`. pads_cycles: see `ohmloom_hdl.pads`.
-    rom: words of the RISC-V core's boot ROM; it has `flash`. Without them there is no core, and no firmware.
+    (`CommandProcessor`), and sees from `executing` whether a request is being executed, from `alive` whether the firmware answers.
+    spram: see `Store`. pads_cycles: see `ohmloom_hdl.pads`. rom: words of the RISC-V core's boot ROM; it has `flash`. Without
+    them there is no core, and no firmware.
     """
 
     def __init__(
