@@ -73,7 +73,7 @@ def drive_layout(spec: ChipSpec) -> data.StructLayout:
     Not `routed`: word lines first_row .. first_row + rows - 1 of `tile` are on, all others off; first_row = spec.rows is
     the reference row, rows = 0 leaves all off. Routed: as `route` says; first_row and rows then say which DACs take codes.
     `first_slot` .. `last_slot`: conversions; slot s converts columns s * column_adcs + 0 .. column_adcs - 1 of the tile,
-    or of the route's last one.
+    or of the route's last one. `follow`: its row codes, at least one, are written after it was taken; not routed.
     """
     slots = spec.column_adc.channels
     return data.StructLayout(
@@ -85,6 +85,7 @@ def drive_layout(spec: ChipSpec) -> data.StructLayout:
             "first_slot": index_bits(slots),
             "last_slot": index_bits(slots),
             "routed": 1,
+            "follow": 1,
         }
     )
 
@@ -139,7 +140,8 @@ class AfePort(wiring.Signature):
     Drives: write the row codes of the next drive through `code_*` (in any order, each cycle with `code_write` one), then
     offer `drive`. It is taken as soon as its DAC words can be shifted, while the drive before it is still converted; after
     that the next codes may be written. `samples` come for each drive in order, in rising order of columns within a slot
-    and of slots, and cannot be held back. `route` is looked at when a routed drive is taken.
+    and of slots, and cannot be held back. `route` is looked at when a routed drive is taken. A drive whose codes `follow`
+    is offered first, then its rows' codes are written in order; `code_row` is the next one's from when the drive is taken.
 
     Pulses: write the mask through `mask_*`, never in a cycle with `code_write`, offer `pulse`; it is taken at once when no
     drive is under way. `pulse_done` strobes at its end, with `pulse_tripped` when it set the safety latch or was cut or

@@ -57,7 +57,7 @@ def test_vectors_follow_each_other(chip: str, bench: Any, measured: Callable) ->
 @pytest.mark.parametrize(
     "chip",
     [
-        pytest.param("bench-8x16", marks=not_yet(1.19)),
+        "bench-8x16",
         pytest.param("lab-128x128x4", marks=[SLOW, not_yet(1.52)]),
     ],
 )

@@ -230,6 +230,7 @@ class FrontEnd(wiring.Component):
             codes.write.eq(afe.code_write),
             codes.row.eq(afe.code_row),
             codes.code.eq(afe.code),
+            codes.follow.eq(afe.drive.payload.follow),
             codes.first_row.eq(held.first_row),
             codes.stop.eq(held.stop),
             *[getattr(out, name).eq(getattr(codes, name)) for name in ("row_code_write", "row_code_dac", "row_code")],

@@ -15,7 +15,8 @@ class RowCodes(wiring.Component):
     `start` swaps the banks and sends channels first_row // row_dacs .. (stop - 1) // row_dacs, at least one, the last
     with an update; `first_row` and `stop` are held from the cycle after `start` until `done`, which is high when all
     frames have been taken. Rows beside first_row .. stop - 1 get code 0 where a frame reaches them; on a chip without
-    access transistors, where they are not isolated, frames reach them all.
+    access transistors, where they are not isolated, frames reach them all. follow: the codes are written from the cycle after
+    `start` on, in order of rows, `row` being the next one that comes; each frame waits for its codes.
 
     The columns' mask is in the same memory, since pulses and drives take turns. In a cycle after one in which `done` is high and nothing
     starts, `masked` is the bit of `read_column` in the cycle before. `write` and `mask_write` are never high together.
@@ -35,6 +36,7 @@ class RowCodes(wiring.Component):
                 "read_column": In(index_bits(spec.columns)),
                 "masked": Out(1),
                 "start": In(1),
+                "follow": In(1),
                 "first_row": In(count_bits(spec.rows)),
                 "stop": In(count_bits(spec.rows + 1)),
                 "done": Out(1),
@@ -55,6 +57,8 @@ class RowCodes(wiring.Component):
             for name, port in (("channel", self.row_frame.payload.channel), ("dac", self.row_code_dac))
         )
         row, advance, reads_code = Signal(len(self.stop)), Signal(), Signal()
+        following, missing = Signal.like(row), Signal()
+        behind = Signal()  # codes are still written into the bank that is sent
 
         def code_at(row: Value, bank: Value) -> Value:
             return Cat(row[: len(self.row)], bank, C(0, below - len(self.row)))
@@ -64,13 +68,15 @@ class RowCodes(wiring.Component):
 
         reference = self.first_row == spec.rows  # on the first row's driver
         m.d.comb += [
-            memory.address_w.eq(Mux(self.mask_write, mask_at(self.mask_column), code_at(self.row, bank))),
+            memory.address_w.eq(Mux(self.mask_write, mask_at(self.mask_column), code_at(self.row, bank ^ behind))),
             memory.data_w.code.eq(self.code),
             memory.data_w.mask.eq(self.mask),
             memory.write.eq(self.write | self.mask_write),
             row.eq(channel * dacs + dac),
             # The next one, so that it is there in the next cycle.
-            memory.address_r.eq(Mux(reads_code, code_at(row + advance, ~bank), mask_at(self.read_column))),
+            following.eq(row + advance),
+            missing.eq(behind & (following[: len(self.row)] == self.row)),
+            memory.address_r.eq(Mux(reads_code, code_at(following, ~bank), mask_at(self.read_column))),
             self.masked.eq(memory.data_r.mask),
             self.row_code_dac.eq(dac),
             self.row_code.eq(memory.data_r.code),
@@ -83,6 +89,10 @@ class RowCodes(wiring.Component):
             self.row_frame.payload.channel.eq(channel),
             self.row_frame.payload.update.eq((channel + 1) * dacs >= end),
         ]
+        with m.If(self.start):
+            m.d.sync += behind.eq(self.follow)
+        with m.Elif(self.write & (self.stop[: len(self.row)] == (self.row + 1)[: len(self.row)])):
+            m.d.sync += behind.eq(0)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.done.eq(~self.start)
@@ -94,10 +104,13 @@ class RowCodes(wiring.Component):
                 m.next = "FETCH"
             with m.State("FETCH"):
                 m.d.comb += reads_code.eq(1)
-                m.next = "FILL"
+                with m.If(~missing):
+                    m.next = "FILL"
             with m.State("FILL"):
                 m.d.comb += [self.row_code_write.eq(1), advance.eq(1), reads_code.eq(1)]
                 m.d.sync += dac.eq(dac + 1)
+                with m.If(missing):
+                    m.next = "FETCH"
                 with m.If(dac == dacs - 1):
                     m.d.sync += dac.eq(0)
                     m.next = "SEND"

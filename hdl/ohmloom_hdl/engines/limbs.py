@@ -50,7 +50,7 @@ class CarryIn(enum.Enum, shape=3):
 class When(enum.Enum, shape=2):
     ALWAYS = 0
     OVER = 1  # add and clear only if a result is too large,
-    RECTIFIED = 2  # only if a negative one becomes 0,
+    KEPT = 2  # add only if no negative one becomes 0,
     STORED = 3  # write only if results are codes
 
 
@@ -99,7 +99,7 @@ def _program() -> dict[Use, list[dict]]:
     clear, note, product = {"clear": 1}, {"note": 1}, {"multiply": 1}
     carry = {"carry_in": CarryIn.CARRY}
     s0, s1 = SUM, SUM + 1
-    over, rectified = {"when": When.OVER}, {"when": When.RECTIFIED}
+    over, kept = {"when": When.OVER}, {"when": When.KEPT}
     return {
         Use.LOAD: [clear, word | write(Place.CODE)],
         Use.CLEAR: [write(Place.LOWER), write(Place.UPPER)],
@@ -127,12 +127,12 @@ def _program() -> dict[Use, list[dict]]:
             product | read(Place.UPPER),
             product | load | carry,
             word | write(Place.TEMPORARY, s1) | {"sign": 1} | clear | {"read": Place.SCALE},
-            # Magnitude times scale, three limbs.
-            load | read(Place.TEMPORARY, s0),
+            # Magnitude times scale, three limbs; times 0, if the sum is to become 0.
+            kept | load | read(Place.TEMPORARY, s0),
             product | negative | read(Place.TEMPORARY, s0),
             product | recall | negative | clear,
             low | write(Place.TEMPORARY, FIRST_LIMB) | {"read": Place.SCALE},
-            load | read(Place.TEMPORARY, s1),
+            kept | load | read(Place.TEMPORARY, s1),
             product | recall | negative | clear,
             product | low | write(Place.TEMPORARY, FIRST_LIMB + 1),
             product | low | write(Place.TEMPORARY, FIRST_LIMB + 2) | {"read": Place.POWER},
@@ -148,9 +148,8 @@ def _program() -> dict[Use, list[dict]]:
             low | note | clear | read(Place.TEMPORARY, s0),
             load | {"carry_in": CarryIn.ONE} | note | read(Place.LIMIT),
             recall | {"invert": Invert.YES} | note,
-            product | over | clear | read(Place.LIMIT),
-            over | load,
-            product | rectified | clear | read(Place.TEMPORARY, QUARTER),
+            over | clear | read(Place.LIMIT),
+            over | load | read(Place.TEMPORARY, QUARTER),
             product | recall | clear,
             {"middle": 1, "carry_in": CarryIn.NEGATIVE, "add": 1, "when": When.STORED} | negative | write(Place.CODE),
         ],
@@ -276,8 +275,8 @@ class LimbLanes(wiring.Component):
         with m.Switch(micro.when):
             with m.Case(When.OVER):
                 m.d.comb += does.eq(over)
-            with m.Case(When.RECTIFIED):
-                m.d.comb += does.eq(negative & port.rectify)
+            with m.Case(When.KEPT):
+                m.d.comb += does.eq(~(negative & port.rectify))
             with m.Default():
                 m.d.comb += does.eq(1)
         with m.If(micro.clear & does):

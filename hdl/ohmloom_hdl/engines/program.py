@@ -53,6 +53,8 @@ class If(enum.Enum, shape=5):
     CHAINED = 19  # not the first tile of a route
     ROUTE = 20  # the first tile of a route
     SKIPPED = 21  # samples of columns before the pairs
+    ALL_CODES = 22  # the word is the end of the loop over indices
+    PAIRED = 23  # WRITTEN, and of two vectors: the next drive is of the oldest one's lane
     # Flags of the step
     FIRST = 24
     LAST = 25
@@ -66,7 +68,7 @@ class Address(enum.Enum, shape=3):
     """The lower two bits say which register has the lower bits of the address."""
 
     STEP = 0  # word `number` of the next drive's step, or of the oldest drive's
-    REQUEST = 1
+    REQUEST = 1  # words go to the unpacker
     ANSWER = 2
     CORRECTION = 3
     BIAS = 7
@@ -143,20 +145,19 @@ INSTRUCTION = data.StructLayout(
         "until": Until,
         "branch": If,
         "unless": 1,
-        "target": 6,
+        "target": 7,
         "act": Act,
         "address": Address,
         "number": 4,
         "read": 1,  # a word of the store, if none is there
         "ahead": 1,  # the next word, when done, if it goes on at `target`
         "collect": 1,  # step and lane are those of the oldest drive
-        "unpack": 1,  # words go to the unpacker
         "feed": Feed,
         "use": Use,
         "pop": Pop,
         "write": Write,
         "row_code": 1,  # 0, or one of these, is written as a row code when done
-        "row_lanes": 1,
+        "row_lanes": 1,  # of a drive that is offered: they will be written
         "row_datum": 1,  # code that has been unpacked; or the word, which is for the last row
         "next_row": 1,
         "next_index": 1,  # with GAIN only after odd columns
@@ -183,17 +184,47 @@ def _unless(target: str, condition: If) -> dict:
     return _go(target, condition, unless=True)
 
 
-def _program(skips: bool) -> list[tuple[str, dict]]:
+def _program(skips: bool, follows: bool) -> list[tuple[str, dict]]:
     """(label, instruction). What does not branch goes on with the next one."""
     collect = {"collect": 1}
-    unpack = {"address": Address.REQUEST, "unpack": 1}
+    unpack = {"address": Address.REQUEST}
     answer = {"address": Address.ANSWER}
     correction = {"address": Address.CORRECTION, "read": 1, "ahead": 1} | collect
-    bias = {"address": Address.BIAS, "read": 1} | collect
+    bias = {"address": Address.BIAS, "read": 1}
+    to_row = {"row_code": 1, "row_lanes": 1, "next_row": 1, "next_index": 1}
     skip = [
         ("skip", _go("offset", If.SKIPPED)),
-        ("", {"pop": Pop.ONE, "until": Until.SAMPLE} | _go("skip")),
+        ("", {"pop": Pop.ALL, "until": Until.SAMPLE} | _go("skip")),  # whose ends do not count
     ]
+    # The drive that waits for these codes is the next one, of the same lane. Most drives' inputs are all of them.
+    follow = [
+        ("", _field("flags", Take.STEP)),
+        ("", _field("range", Take.RANGE) | _go("codes alone", If.ANALOG)),
+        ("", _field("pair", Take.PAIR) | _go("codes alone", If.LEVEL)),
+        ("", _field("pairs", Take.PAIRS)),
+        ("", _field("row", Take.ROW)),
+        ("", _field("rows", Take.ROWS)),
+        ("", _field("input", Take.FIRST)),
+        ("", _field("inputs") | _unless("codes alone", If.ALL_CODES)),
+        ("", {"act": Act.SEAL}),
+        ("", {"act": Act.RETIRE}),
+        ("", {"until": Until.DRIVE, "row_lanes": 1}),
+        ("row low", bias | _to_lanes(Use.LOW) | {"ahead": 1} | _go("row high")),
+        ("row high", bias | _to_lanes(Use.HIGH) | _go("last row", If.ONE_LEFT)),
+        ("", {}),  # the code is there in the next cycle
+        ("", to_row | {"address": Address.BIAS, "ahead": 1} | _unless("row low", If.LAST_INDEX)),
+        ("", {"next_index": 1}),
+        ("rows again", to_row | _unless("rows again", If.ONE_LEFT)),
+        ("", _go("taken")),
+        ("last row", {}),
+        ("", to_row | {"address": Address.BIAS, "ahead": 1} | _unless("no row low", If.LAST_INDEX)),
+        ("", _go("taken")),
+        ("no row low", bias | _to_lanes(Use.LOW) | {"ahead": 1} | _go("no row high")),
+        ("no row high", bias | _to_lanes(Use.HIGH) | {"ahead": 1, "next_index": 1} | _unless("no row low", If.LAST_INDEX)),
+        ("", _go("taken")),
+        ("codes alone", {"act": Act.RESTART}),
+        ("", collect | _field("width", Take.LAST)),
+    ]  # fmt: skip
     return [
         ("idle", {"act": Act.START} | _unless("idle", If.JOB)),
         ("plan", {"act": Act.RESTART} | _go("drain", If.EXHAUSTED)),
@@ -212,7 +243,7 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
         ("", _field("input", Take.FIRST)),
         ("", _field("inputs", Take.LAST) | _go("level", If.CHAINED)),
         ("", {"next_index": 1}),  # a code is there in the cycle after its index
-        ("rows", {"row_code": 1, "row_lanes": 1, "next_row": 1, "next_index": 1} | _unless("rows", If.ONE_LEFT)),
+        ("rows", to_row | _unless("rows", If.ONE_LEFT)),
         ("", _unless("seal", If.ANALOG)),
         ("level", _unless("chain", If.LEVEL)),
         ("", _field("level", row_code=1, row_datum=1)),
@@ -223,7 +254,7 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
         ("codes", unpack | {"until": Until.CODE, "row_code": 1, "row_datum": 1, "next_row": 1} | _unless("codes", If.LAST_ROW)),
         ("ready", _go("collect", If.FULL)),
         ("", {"until": Until.DRIVE} | _unless("vector", If.INFER)),
-        ("", _go("second", If.SECOND)),
+        ("taken", _go("second", If.SECOND)),
         ("", {"act": Act.RUN} | _unless("plan", If.NETWORK)),
         ("", {"act": Act.NETWORK} | _unless("plan", If.LANE)),
         ("vector", {"act": Act.VECTOR} | _go("plan")),
@@ -247,13 +278,24 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
         ("", _unless("done", If.LAST)),
         ("", collect | _field("scale") | _to_lanes(Use.SCALE)),
         ("", collect | _field("bias", Take.BIAS, act=Act.RESTART)),
-        ("", collect | _field("width", Take.LAST)),
-        ("low", bias | _to_lanes(Use.LOW) | {"ahead": 1} | _go("high")),
-        ("high", bias | _to_lanes(Use.HIGH) | _go("result", If.OUTPUT)),
-        ("next", bias | {"read": 0, "ahead": 1, "next_index": 1} | _unless("low", If.LAST_INDEX)),
+        ("", collect | _field("width", Take.LAST) | _go("outputs", If.OUTPUT)),
+        *(follow if follows else []),
+        ("low", bias | collect | _to_lanes(Use.LOW) | {"ahead": 1} | _go("high")),
+        ("high", bias | collect | _to_lanes(Use.HIGH) | {"ahead": 1, "next_index": 1} | _unless("low", If.LAST_INDEX)),
         ("done", _unless("done", If.IDLE)),
         ("", {"act": Act.RETIRE} | _go("plan")),
-        ("result", collect | answer | {"write": Write.RESULT, "until": Until.WROTE} | _go("next")),
+        # A drive that waits is handed over first.
+        ("outputs", _unless("outputs alone", If.PAIRED)),
+        ("", {"act": Act.RETIRE}),
+        ("", {"until": Until.DRIVE}),
+        ("output low", bias | _to_lanes(Use.LOW) | {"ahead": 1} | _go("output high")),
+        ("output high", bias | _to_lanes(Use.HIGH)),
+        ("", answer | {"write": Write.RESULT, "until": Until.WROTE, "next_index": 1} | _unless("output low", If.LAST_INDEX)),
+        ("", _go("taken")),
+        ("outputs alone", bias | collect | _to_lanes(Use.LOW) | {"ahead": 1} | _go("output alone")),
+        ("output alone", bias | collect | _to_lanes(Use.HIGH)),
+        ("", collect | answer | {"write": Write.RESULT, "until": Until.WROTE, "next_index": 1} | _unless("outputs alone", If.LAST_INDEX)),
+        ("", _go("done")),
         ("flush", answer | {"act": Act.FLUSH, "write": Write.PACKED} | _unless("flush", If.EMPTY)),
         ("", {"act": Act.HEADER}),
         ("", answer | {"write": Write.SATURATED, "until": Until.WROTE}),
@@ -261,14 +303,14 @@ def _program(skips: bool) -> list[tuple[str, dict]]:
     ]  # fmt: skip
 
 
-def assemble(*, skips: bool) -> list:
+def assemble(*, skips: bool, follows: bool) -> list:
     """Contents of the program memory. skips: the chip converts several columns at once, so some before the pairs may have to be
-    skipped.
+    skipped. follows: row codes that samples end in are written one by one, each as soon as it is known, to a drive that has been taken.
 
     `target` numbers a pair of places: copies of the instruction that follows and of the one that is gone to. So the condition is an
     address bit, and no logic counts. Place 1, where an instruction of zeros goes, is the first instruction.
     """
-    program = _program(skips)
+    program = _program(skips, follows)
     places = {label: place for place, (label, _) in enumerate(program) if label}
     pairs, following = {(0, 0): 0}, []
     for place, (_, fields) in enumerate(program):

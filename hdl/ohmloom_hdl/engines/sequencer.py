@@ -107,7 +107,7 @@ class Sequencer(wiring.Component):
         infer = job.kind == JobKind.INFER
 
         # Program
-        content = assemble(skips=adcs > 1)
+        content = assemble(skips=adcs > 1, follows=small)
         m.submodules.program = program = memory.Memory(
             shape=INSTRUCTION, depth=2 << INSTRUCTION["target"].width, init=content, attrs={"rom_style": "block"}
         )
@@ -116,6 +116,8 @@ class Sequencer(wiring.Component):
         # The memory's output has no value until it is read: reset reads the first instruction.
         reset = ResetSignal(allow_reset_less=True)
         m.d.comb += [fetch.en.eq(done | reset), fetch.addr.eq(Mux(reset, 0, Cat(going, do.target)))]
+
+        unpack = do.address == Address.REQUEST
 
         def act(which: Act):
             return do.act == which
@@ -167,21 +169,21 @@ class Sequencer(wiring.Component):
             ),
         ]
         m.d.comb += store.address.eq(choose(addresses, do.address.as_value()[:2], word_bits))
-        wanted = Mux(do.unpack, unpacker.wanted, do.read)
+        wanted = Mux(unpack, unpacker.wanted, do.read)
         m.d.comb += [
             store.valid.eq(reading | writing),
             store.write.eq(writing.replicate(2)),
             reading.eq(~have & wanted | do.ahead & done & going),
-            take.eq(Mux(do.unpack, unpacker.words.ready, done & do.read)),
+            take.eq(Mux(unpack, unpacker.words.ready, done & do.read)),
         ]
         read, wrote = reading & store.ready, writing & store.ready
         with m.If(read):
             m.d.sync += have.eq(1)
-        with m.Elif(take | do.unpack & done & ~going):  # a word that is not used up is read again
+        with m.Elif(take | unpack & done & ~going):  # a word that is not used up is read again
             m.d.sync += have.eq(0)
         with m.If(act(Act.START)):
             m.d.sync += [request.eq(job.data[1:]), answer.eq(INFER.answer.header_bytes // 2)]
-        with m.If(have & take & do.unpack):
+        with m.If(have & take & unpack):
             m.d.sync += request.eq(request + 1)
         with m.If(act(Act.HEADER)):
             m.d.sync += answer.eq(0)
@@ -230,20 +232,21 @@ class Sequencer(wiring.Component):
 
         # Lanes
         flags = Signal(FLAGS, reset_less=True)
-        datum = Mux(do.unpack, unpacker.codes.payload.as_unsigned(), word)  # for lanes and rows
+        rectify, output = Signal(reset_less=True), Signal(reset_less=True)  # of the oldest drive's step
+        datum = Mux(unpack, unpacker.codes.payload.as_unsigned(), word)  # for lanes and rows
         m.d.comb += [
             unpacker.start.eq(do.act == Act.START),
             unpacker.words.payload.eq(word),
-            unpacker.words.valid.eq(have & do.unpack),
-            unpacker.codes.ready.eq(done & do.unpack),
+            unpacker.words.valid.eq(have & unpack),
+            unpacker.codes.ready.eq(done & unpack),
             lanes.words.payload.use.eq(do.use),
             lanes.words.payload.data.eq(datum),
             lanes.lane.eq(Mux(do.collect, oldest.lane, next_.lane)),
             lanes.index.eq(index),
             lanes.raw.eq(sample.raw.as_signed()),
             lanes.odd.eq(odd),
-            lanes.rectify.eq(flags.relu),
-            lanes.output.eq(flags.output),
+            lanes.rectify.eq(rectify),
+            lanes.output.eq(output),
         ]
         with m.Switch(do.feed):
             with m.Case(Feed.WORD):
@@ -271,6 +274,7 @@ class Sequencer(wiring.Component):
             If.INFER: infer,
             If.EXHAUSTED: vectors == 0,
             If.WRITTEN: written,
+            If.PAIRED: written & two,
             If.BLOCKED: dependent & (under_way > two),
             If.FULL: under_way == 2,
             If.NONE: under_way == 0,
@@ -287,6 +291,7 @@ class Sequencer(wiring.Component):
             If.EMPTY: packer.empty,
             If.CHAINED: stage != 0,
             If.ROUTE: flags.analog & (stage == 0),
+            If.ALL_CODES: word[: len(end)] == end,
             If.SKIPPED: drained | (skip == (pointer >> 1)[: len(skip)]),
             **{If[name.upper()]: flags[name] for name in ("first", "last", "relu", "output", "analog", "level")},
         }
@@ -314,7 +319,8 @@ class Sequencer(wiring.Component):
                 here.bias.eq(flags.level),
             ]
         with takes(Take.FROM):
-            m.d.sync += from_tile.eq(word[8:])
+            theirs = FLAGS(word[: FLAGS.size])
+            m.d.sync += [from_tile.eq(word[8:]), rectify.eq(theirs.relu), output.eq(theirs.output)]
         with takes(Take.FROM_RANGE):
             m.d.sync += from_range.eq(word)
         with takes(Take.PAIR):
@@ -340,6 +346,7 @@ class Sequencer(wiring.Component):
             m.d.sync += pointer.eq(word << 1)
         m.d.comb += [
             afe.drive.payload.eq(drive),
+            afe.drive.payload.follow.eq(do.row_lanes),
             afe.route.eq(route),
             afe.drive.payload.first_slot.eq((pair << 1) // adcs),
             afe.drive.payload.last_slot.eq(Cat(1, last_pair) // adcs),
@@ -359,7 +366,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             afe.code_write.eq(done & do.row_code),
             afe.code.eq(code.as_signed()),
-            afe.code_row.eq(Mux(do.row_datum & ~do.unpack, spec.rows - 1, row)),
+            afe.code_row.eq(Mux(do.row_datum & ~unpack, spec.rows - 1, row)),
         ]
 
         # What else happens

@@ -136,6 +136,7 @@ class Drive:
     first_slot: int
     last_slot: int
     route: list[dict[str, int]] = field(default_factory=list)
+    follow: bool = False
 
 
 @dataclass
@@ -166,6 +167,7 @@ def random_drive(spec: ChipSpec, rng: random.Random) -> Drive:
         first_slot,
         rng.randrange(first_slot, slots),
         route,
+        not route and first_row < spec.rows and rows > 0 and rng.random() < 0.5,
     )
 
 
@@ -215,26 +217,36 @@ class Engine:
             _, _, ready = await ctx.tick().sample(stream.ready)
         ctx.set(stream.valid, 0)
 
+    async def code(self, ctx: Any, code: int) -> None:
+        ctx.set(self.afe.code_write, 1)
+        ctx.set(self.afe.code, code)
+        await ctx.tick()
+        ctx.set(self.afe.code_write, 0)
+
     async def drive(self, ctx: Any, drive: Drive) -> None:
         afe, spec = self.afe, self.spec
         rows = list(enumerate(drive.codes))
-        if self.idles:
-            self.rng.shuffle(rows)
-        for offset, code in rows:
-            ctx.set(afe.code_write, 1)
-            ctx.set(afe.code_row, 0 if drive.first_row == spec.rows else drive.first_row + offset)
-            ctx.set(afe.code, code)
-            await ctx.tick()
-        ctx.set(afe.code_write, 0)
-        await self.idle(ctx, 900)
+        if not drive.follow:
+            if self.idles:
+                self.rng.shuffle(rows)
+            for offset, code in rows:
+                ctx.set(afe.code_row, 0 if drive.first_row == spec.rows else drive.first_row + offset)
+                await self.code(ctx, code)
+            await self.idle(ctx, 900)
         ctx.set(afe.drive.payload, {
             "tile": drive.tile, "first_row": drive.first_row, "rows": len(drive.codes), "tia_range": drive.tia_range,
-            "first_slot": drive.first_slot, "last_slot": drive.last_slot, "routed": bool(drive.route),
+            "first_slot": drive.first_slot, "last_slot": drive.last_slot, "routed": bool(drive.route), "follow": drive.follow,
         })  # fmt: skip
         if drive.route:
             stages = drive.route + [drive.route[0]] * (spec.tiles - len(drive.route))
             ctx.set(afe.route, {"stages": len(drive.route), "stage": stages})
         await self.take(ctx, afe.drive)
+        if drive.follow:
+            for row, code in enumerate(drive.codes, drive.first_row):
+                ctx.set(afe.code_row, row)
+                await self.idle(ctx)
+                await self.code(ctx, code)
+            ctx.set(afe.code_row, self.rng.randrange(spec.rows))
         if drive.route:  # looked at while the drive is taken, and never after
             ctx.set(afe.route, {"stages": 0, "stage": [{} for _ in range(spec.tiles)]})
 

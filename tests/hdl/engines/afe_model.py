@@ -26,6 +26,7 @@ class AfeModel:
 
     async def serve(self, ctx):
         port, cycle, shifted, updated = self.port, 0, 0, None
+        taken, missing = None, deque()  # a drive whose codes are not all there, and their rows
         shift, settle, slot = self._cycles
         while True:
             # A drive is taken when the one before it is in force: before that the DACs' registers are not free.
@@ -48,11 +49,17 @@ class AfeModel:
             cycle += 1
             if valid and ready:
                 self.drives.append((cycle, drive))
-                self._under_way.append(self._convert(drive, route))
-                shifted = cycle + shift
+                missing = deque(range(drive.first_row, drive.first_row + drive.rows) if drive.follow else ())
+                assert not (missing and self._written.any()), "codes follow that were written before"
+                taken, shifted = (drive, route), cycle + shift
+                self._under_way.append(None)
             elif write:
+                assert not missing or row == missing.popleft(), "codes that follow are not in order"
                 self._codes[row], self._written[row] = code, True
-            if updated is None and self._under_way and cycle >= shifted:
+            if taken and not missing:
+                self._under_way[-1] = self._convert(*taken)
+                taken, shifted = None, max(shifted, cycle + 1)
+            if updated is None and self._under_way and not taken and cycle >= shifted:
                 updated = cycle
 
     def _convert(self, drive, route):

@@ -160,6 +160,8 @@ def random_network(spec, rng, *, layers=3, wide=20):
                 step["pairs"] = rng.integers(1, spec.pairs - step["pair"] + 1)
                 step["input"] = rng.integers(width)
                 step["inputs"] = rng.integers(1, width - step["input"] + 1)
+                if rng.random() < 0.5:
+                    step["input"], step["inputs"] = 0, width
                 step["output"] = rng.integers(outputs)
                 step["outputs"] = rng.integers(1, outputs - step["output"] + 1)
                 step["width"], step["bias"] = outputs, rng.integers(spec.controller.biases - outputs + 1)
