@@ -63,6 +63,11 @@ class FrontEnd(wiring.Component):
         slots = index_bits(spec.column_adc.channels)
         self._slots = {name: Signal(slots, name=name, reset_less=True) for name in ("first_slot", "last_slot")}
         self._further = Signal(range(spec.tiles), reset_less=True)
+        # Several ADCs hand over the last samples for a while; then a drive may be taken before they know the slots of the one in
+        # force, which are kept.
+        self._kept = {name: Signal.like(slot, name=f"kept_{name}") for name, slot in self._slots.items()}
+        self._handing = Signal()
+        self._keeps = spec.afe.column_adcs > 1
         # Of the drive in force: tiles that settle after the one that `timer` is for; the ADCs know its slots, and wait to
         # start; its last sample has not been taken.
         self._stages, self._loaded, self._sampling = Signal.like(self._further), Signal(), Signal()
@@ -92,7 +97,7 @@ class FrontEnd(wiring.Component):
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += afe.idle.eq(~self._sampling & ~adc.busy)
+                m.d.comb += afe.idle.eq(~self._sampling & ~adc.busy & ~self._handing)
                 m.d.sync += [updated.eq(0), latched.eq(~pattern.start)]
                 with m.If(pattern.start):
                     m.d.sync += self._pending.eq(1)
@@ -120,6 +125,10 @@ class FrontEnd(wiring.Component):
             m.d.sync += self._loaded.eq(0)
         with m.If(adc.sampled):
             m.d.sync += self._sampling.eq(0)
+        if self._keeps:
+            with m.If(self._handing & ~adc.busy):
+                m.d.comb += adc.load.eq(1)
+                m.d.sync += [self._loaded.eq(1), self._handing.eq(0)]
 
     # Drives
 
@@ -167,11 +176,17 @@ class FrontEnd(wiring.Component):
                     self._stages.eq(self._further),
                     self._sampling.eq(1),
                 ]
-                m.next = "HAND OVER"
-        with m.State("HAND OVER"), m.If(~adc.busy):  # the drive before has left the ADCs
-            m.d.comb += adc.load.eq(1)
-            m.d.sync += self._loaded.eq(1)
-            m.next = "IDLE"
+                m.next = "IDLE" if self._keeps else "HAND OVER"
+                if self._keeps:
+                    m.d.sync += [
+                        self._handing.eq(1),
+                        *(kept.eq(self._slots[name]) for name, kept in self._kept.items()),
+                    ]
+        if not self._keeps:
+            with m.State("HAND OVER"), m.If(~adc.busy):  # the drive before has left the ADCs
+                m.d.comb += adc.load.eq(1)
+                m.d.sync += self._loaded.eq(1)
+                m.next = "IDLE"
 
     # Pulses
 
@@ -226,6 +241,7 @@ class FrontEnd(wiring.Component):
     def _wire(self, m: Module, adc: AdcDriver, codes: RowCodes, pattern: SwitchPattern) -> None:
         """What goes straight through."""
         afe, out, held = self.afe, self.out, self._held
+        slots = self._kept if self._keeps else self._slots
         m.d.comb += [
             codes.write.eq(afe.code_write),
             codes.row.eq(afe.code_row),
@@ -242,8 +258,8 @@ class FrontEnd(wiring.Component):
             pattern.writing.eq(held.writing),
             pattern.reset.eq(afe.pulse.payload.reset),
             pattern.abort.eq(self.tripped),
-            adc.first.eq(self._slots["first_slot"]),
-            adc.last.eq(self._slots["last_slot"]),
+            adc.first.eq(slots["first_slot"]),
+            adc.last.eq(slots["last_slot"]),
             adc.sdo.eq(self.sdo),
             afe.pulse_done.eq(out.pulse_done),
             afe.pulse_tripped.eq(out.pulse_tripped),

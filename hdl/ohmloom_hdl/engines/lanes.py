@@ -30,6 +30,9 @@ class LanesPort(wiring.Signature):
     `code` is the code at `index` in the cycle before, when no word is being worked on. `result` is the output made last, until the
     next word that is no GAIN; `idle`: all words have had their effect. rectify: negative sums become 0; output: results are
     clipped to 16 bits and not stored, else to the read clamp and stored as codes.
+
+    Lanes that take a word in every cycle also know `final`, with GAIN of an odd column: it is the last one of its accumulator, which
+    becomes a code; and with HIGH. HIGH without it adds the bias to the accumulator only, or begins with it if `fresh`.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -42,6 +45,8 @@ class LanesPort(wiring.Signature):
                 "odd": Out(1),
                 "rectify": Out(1),
                 "output": Out(1),
+                "final": Out(1),
+                "fresh": Out(1),
                 "code": In(signed(CODE)),
                 "result": In(WORD),
                 "idle": In(1),

@@ -1,10 +1,11 @@
 """The sequencer: multiplies vectors by tiles (MVM) and walks them through networks (INFER).
 
-What a step of a network does, `ohmloom.spec.network` says; in which order the sequencer goes about it, `program.py`. While one drive
+What a step of a network does, `ohmloom.spec.network` says; in which order the sequencer goes about it, `walks.py`. While one drive
 is converted, the row codes of the next one are written, unless they come of samples that are still to be collected.
 """
 
 from functools import reduce
+from itertools import pairwise
 from operator import or_
 
 from amaranth import Cat, Const, Module, Mux, ResetSignal, Signal, Value
@@ -31,7 +32,9 @@ from ohmloom_hdl.engines.program import (
     Write,
     assemble,
 )
+from ohmloom_hdl.engines.rows import RowWriter
 from ohmloom_hdl.engines.samples import SampleMemoryPort, SampleQueue, sample_memory
+from ohmloom_hdl.engines.walks import limb_program, wide_program
 from ohmloom_hdl.engines.wide import WideLanes
 from ohmloom_hdl.interfaces import CODE, AfePort, EnginePort, JobKind, StorePort, drive_layout, index_bits, route_layout
 
@@ -107,7 +110,7 @@ class Sequencer(wiring.Component):
         infer = job.kind == JobKind.INFER
 
         # Program
-        content = assemble(skips=adcs > 1, follows=small)
+        content = assemble((limb_program if small else wide_program)(skips=adcs > 1))
         m.submodules.program = program = memory.Memory(
             shape=INSTRUCTION, depth=2 << INSTRUCTION["target"].width, init=content, attrs={"rom_style": "block"}
         )
@@ -122,14 +125,17 @@ class Sequencer(wiring.Component):
         def act(which: Act):
             return do.act == which
 
-        # Drives: the next one, and the two before it that may be under way.
+        # Drives: the next one, and the two before it that may be under way; with a row writer one more, which it offers.
         vectors = Signal(range(most_vectors(spec) + 1), reset_less=True)  # that have not been driven to their end
         where = data.StructLayout({"lane": 1, "step": index_bits(spec.controller.steps)})
         next_ = Signal(where)
-        oldest, newest = (Signal(where, name=name, reset_less=True) for name in ("oldest", "newest"))
-        under_way = Signal(2)  # how many of oldest and newest
+        names = ("oldest", "newest") if small else ("oldest", "between", "newest")
+        started = [Signal(where, name=name, reset_less=True) for name in names]
+        oldest, under_way = started[0], Signal(2)  # how many have been started, and their samples not been collected
         run = Signal.like(next_.step, reset_less=True)  # first step of the run
         fresh, dependent, written = Signal(reset_less=True), Signal(reset_less=True), Signal()
+        two = Signal(reset_less=True)  # vectors are interleaved
+        blocked = dependent & (under_way > two)
         ends_layer, ends_network = Signal(reset_less=True), Signal(reset_less=True)
         pair, last_pair = (Signal(range(spec.pairs), name=name, reset_less=True) for name in ("pair", "last_pair"))
         stage = Signal(range(spec.tiles), reset_less=True)
@@ -143,6 +149,21 @@ class Sequencer(wiring.Component):
         odd, advance, paired = Signal(), Signal(), do.use == Use.GAIN
         m.d.comb += advance.eq(done & do.next_index & (odd | ~paired))
         last_index, last_row, one_left = following == end, row == spec.rows - 1, count == 1
+
+        if not small:
+            m.submodules.writer = writer = RowWriter(spec)
+            connect(m, writer.codes, compute.made)
+            m.d.comb += [
+                writer.offer.eq(act(Act.OFFER)),
+                writer.window.first.eq(first),
+                writer.window.end.eq(end),
+                writer.window.lane.eq(next_.lane),
+                writer.waits.eq(blocked),
+                writer.first_row.eq(drive.first_row),
+                writer.rows.eq(drive.rows),
+                writer.taken.eq(afe.drive.ready),
+                writer.complete.eq(act(Act.RETIRE)),
+            ]
 
         # Words of the store
         word, have, reading, take, writing = store.data_r, Signal(), Signal(), Signal(), Signal()
@@ -247,6 +268,8 @@ class Sequencer(wiring.Component):
             lanes.odd.eq(odd),
             lanes.rectify.eq(rectify),
             lanes.output.eq(output),
+            lanes.final.eq(act(Act.CLOSE) & ((do.use == Use.HIGH) | (count <= end))),
+            lanes.fresh.eq(flags.first),
         ]
         with m.Switch(do.feed):
             with m.Case(Feed.WORD):
@@ -267,7 +290,7 @@ class Sequencer(wiring.Component):
             Until.SAMPLE: queue.out.valid,
         }
         m.d.comb += done.eq(select(events, do.until))
-        two = Signal(reset_less=True)
+        whole = word[: len(end)] == end
         conditions = {
             If.ALWAYS: 1,
             If.JOB: engine.job.valid & ~engine.done,
@@ -275,8 +298,8 @@ class Sequencer(wiring.Component):
             If.EXHAUSTED: vectors == 0,
             If.WRITTEN: written,
             If.PAIRED: written & two,
-            If.BLOCKED: dependent & (under_way > two),
-            If.FULL: under_way == 2,
+            If.BLOCKED: blocked,
+            If.FULL: under_way[1],
             If.NONE: under_way == 0,
             If.FRESH: fresh,
             If.SECOND: two & ~next_.lane,
@@ -291,10 +314,14 @@ class Sequencer(wiring.Component):
             If.EMPTY: packer.empty,
             If.CHAINED: stage != 0,
             If.ROUTE: flags.analog & (stage == 0),
-            If.ALL_CODES: word[: len(end)] == end,
+            If.WHOLE: whole if small else whole & (first == 0) & (word <= count),
             If.SKIPPED: drained | (skip == (pointer >> 1)[: len(skip)]),
-            **{If[name.upper()]: flags[name] for name in ("first", "last", "relu", "output", "analog", "level")},
+            **{If[name.upper()]: flags[name] for name in ("first", "last", "output", "analog", "level")},
         }
+        if not small:
+            conditions[If.WRITING], conditions[If.OFFERED] = writer.busy, writer.offered
+            # A drive that depends on samples is offered when those it depends on are the next that are collected.
+            conditions[If.PRESSED] = writer.waiting | (under_way == 3) | dependent & ~two & under_way[1]
         m.d.comb += going.eq(select(conditions, do.branch) ^ do.unless)
 
         # Registers that take the word
@@ -346,11 +373,11 @@ class Sequencer(wiring.Component):
             m.d.sync += pointer.eq(word << 1)
         m.d.comb += [
             afe.drive.payload.eq(drive),
-            afe.drive.payload.follow.eq(do.row_lanes),
+            afe.drive.payload.follow.eq(do.row_lanes if small else writer.offered),
             afe.route.eq(route),
             afe.drive.payload.first_slot.eq((pair << 1) // adcs),
             afe.drive.payload.last_slot.eq(Cat(1, last_pair) // adcs),
-            afe.drive.valid.eq(do.until == Until.DRIVE),
+            afe.drive.valid.eq((do.until == Until.DRIVE) | (0 if small else writer.offered)),
         ]
         with m.If(read & (do.address != Address.STEP)):
             m.d.sync += pointer.eq(pointer + 1)
@@ -368,6 +395,9 @@ class Sequencer(wiring.Component):
             afe.code.eq(code.as_signed()),
             afe.code_row.eq(Mux(do.row_datum & ~unpack, spec.rows - 1, row)),
         ]
+        if not small:
+            with m.If(writer.busy):
+                m.d.comb += [afe.code_write.eq(writer.write), afe.code.eq(writer.code), afe.code_row.eq(writer.row)]
 
         # What else happens
         m.d.comb += [
@@ -375,21 +405,20 @@ class Sequencer(wiring.Component):
             engine.count_drive.eq(act(Act.RETIRE)),
         ]
         m.d.sync += engine.done.eq(act(Act.END))
-        with m.If(done & (do.until == Until.DRIVE)):
-            m.d.sync += [written.eq(0), newest.eq(next_), under_way.eq(under_way + 1)]
-            with m.If(under_way == 0):
-                m.d.sync += oldest.eq(next_)
+        with m.If(done & (do.until == Until.DRIVE) | (0 if small else act(Act.OFFER))):
+            m.d.sync += [written.eq(0), started[-1].eq(next_), under_way.eq(under_way + 1)]
+            for place, kept in enumerate(started[:-1]):
+                with m.If(under_way <= place):
+                    m.d.sync += kept.eq(next_)
         with m.Switch(do.act):
             with m.Case(Act.START):
                 m.d.sync += [vectors.eq(job.count), fresh.eq(1), dependent.eq(0), next_.step.eq(0), run.eq(0)]
             with m.Case(Act.RESTART):
-                m.d.sync += [index.eq(0), first.eq(0), end.eq(job.inputs), stage.eq(0), two.eq(vectors > 1)]
-            with m.Case(Act.TOP):
-                m.d.sync += row.eq(0)
+                m.d.sync += [row.eq(0), index.eq(0), first.eq(0), end.eq(job.inputs), stage.eq(0)]
+                m.d.sync += two.eq(vectors > 1)
             with m.Case(Act.MULTIPLY):
                 m.d.sync += [
                     written.eq(1),
-                    row.eq(0),
                     pair.eq(0),
                     last_pair.eq(spec.pairs - 1),
                     drive.tile.eq(job.tile),
@@ -399,9 +428,9 @@ class Sequencer(wiring.Component):
                     drive.routed.eq(job.routed),
                     route.eq(self.route),
                 ]
-            with m.Case(Act.SEAL):
+            with m.Case(Act.SEAL, *([] if small else [Act.OFFER])):
                 m.d.sync += [
-                    written.eq(1),
+                    written.eq(1 if small else do.act == Act.SEAL),
                     drive.routed.eq(stage != 0),
                     route.stages.eq(stage + 1),
                     ends_layer.eq(flags.last),
@@ -410,7 +439,7 @@ class Sequencer(wiring.Component):
                 with m.If(stage != 0):
                     m.d.sync += [drive.first_row.eq(0), drive.rows.eq(spec.rows)]
             with m.Case(Act.RETIRE):
-                m.d.sync += [oldest.eq(newest), under_way.eq(under_way - 1)]
+                m.d.sync += [under_way.eq(under_way - 1), *(kept.eq(later) for kept, later in pairwise(started))]
             with m.Case(Act.CHAIN):
                 m.d.sync += [next_.step.eq(following_step), stage.eq(stage + 1)]
             with m.Case(Act.RUN):

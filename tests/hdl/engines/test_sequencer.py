@@ -164,6 +164,8 @@ def random_network(spec, rng, *, layers=3, wide=20):
                     step["input"], step["inputs"] = 0, width
                 step["output"] = rng.integers(outputs)
                 step["outputs"] = rng.integers(1, outputs - step["output"] + 1)
+                if rng.random() < 0.5:
+                    step["output"], step["outputs"] = 0, outputs
                 step["width"], step["bias"] = outputs, rng.integers(spec.controller.biases - outputs + 1)
                 if place < run:
                     flags |= StepFlag.ANALOG | StepFlag.RELU * int(rng.random() < 0.5)
@@ -231,6 +233,19 @@ def test_many_columns_at_once(lab, seed):
     load_network(rig, rng, steps, inputs, outputs)
     rig.infer(random_codes(lab, rng, (3, inputs)))
     rig.run()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_codes_as_their_last_samples_come(lab, seed):
+    """Layers of fewer outputs than pairs, at the rates of the parts and at any others."""
+    rng = np.random.default_rng(100 + seed)
+    rates = {"shift": 270, "settle": 146, "slot": 20} if seed % 2 else {}
+    rig = Rig(lab, seed, stall=seed % 4 // 2 * 0.3, **rates)
+    steps, inputs, outputs = random_network(lab, rng, layers=1 + seed % 3)
+    load_network(rig, rng, steps, inputs, outputs)
+    for count in (1, 2, 5):
+        rig.infer(random_codes(lab, rng, (count, inputs)))
+    rig.run(timeout_cycles=60_000)
 
 
 def test_routes(bench, lab):
