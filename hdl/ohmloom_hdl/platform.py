@@ -91,7 +91,8 @@ class Top(Elaboratable):
             _cell_pads(m, controller.pins, pads)
         else:
             _plain_pads(m, spec, controller.pins, pads)
-        _flash_pads(m, controller.flash, platform.request(self._board.flash, 0, dir="-"), ice40)
+        if self._rom:
+            _flash_pads(m, controller.flash, platform.request(self._board.flash, 0, dir="-"), ice40)
         for index, level in enumerate(self._board.levels.values()):
             m.submodules[f"level{index}"] = buffer = io.Buffer("o", platform.request("level", index, dir="-"))
             m.d.comb += buffer.o.eq(level)

@@ -1,6 +1,6 @@
 """The controller's memory: one access a cycle, shared by fixed priority."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -31,6 +31,9 @@ def power_up_words(spec: ChipSpec) -> list[int]:
 class Store(wiring.Component):
     """Ports `link`, `engine`, `commands` and `core`; the first that asks is served, in this order.
 
+    busy: an engine has a job. While it has, nobody behind it is served: whether an engine asks comes late in a cycle, and this early.
+    Without it, `engine` does not ask.
+
     `data_r` of all but the engine is what they read in the next cycle only.
 
     spram: the memory is one SPRAM of an UP5K, which has no content at power-up: the command processor fills it. Else it is
@@ -44,22 +47,29 @@ class Store(wiring.Component):
                 f"{spec.name} needs {MemoryMap(spec).bytes} bytes of memory; an SPRAM has {2 * SPRAM_WORDS}"
             )
         port = StorePort(spec)
-        super().__init__({"link": In(port), "engine": In(port), "commands": In(port), "core": In(port)})
+        super().__init__({"link": In(port), "engine": In(port), "commands": In(port), "core": In(port), "busy": In(1)})
 
     def elaborate(self, platform):
         m = Module()
         ports = (self.link, self.engine, self.commands, self.core)
         address, write, data_w, data_r = Signal.like(self.link.address), Signal(2), Signal(16), Signal(16)
         # `ready` says nothing of the port's own `valid`, which may therefore depend on it.
+        free = Signal()
         m.d.comb += [
+            free.eq(~self.link.valid & ~self.busy),
             self.link.ready.eq(1),
             self.engine.ready.eq(~self.link.valid),
-            self.commands.ready.eq(~self.link.valid & ~self.engine.valid),
-            self.core.ready.eq(~self.link.valid & ~self.engine.valid & ~self.commands.valid),
+            self.commands.ready.eq(free),
+            self.core.ready.eq(free & ~self.commands.valid),
         ]
-        for port in reversed(ports):
-            with m.If(port.valid):
-                m.d.comb += [address.eq(port.address), write.eq(port.write), data_w.eq(port.data_w)]
+        turns = (self.link.valid, self.busy, self.commands.valid, Const(1))
+        for port, turn in reversed(list(zip(ports, turns, strict=True))):
+            with m.If(turn):
+                m.d.comb += [
+                    address.eq(port.address),
+                    write.eq(port.write & port.valid.replicate(2)),
+                    data_w.eq(port.data_w),
+                ]
 
         fresh, held = Signal(), Signal(16)
         m.d.sync += fresh.eq(self.engine.valid & self.engine.ready)

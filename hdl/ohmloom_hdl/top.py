@@ -92,6 +92,7 @@ class Controller(wiring.Component):
         ]
         connect(m, commands.store, store.commands)
         connect(m, commands.engine, engines.commands)
+        m.d.comb += store.busy.eq(commands.engine.job.valid)
         # A register on the way, since the strobes come late in their cycle.
         for name, member in SafetyControl().members.items():
             ours, theirs = getattr(commands.safety, name), getattr(safety.control, name)

@@ -102,6 +102,7 @@ class FrontEnd(wiring.Component):
                 with m.If(pattern.start):
                     m.d.sync += self._pending.eq(1)
                 with m.If(out.ready | self.tripped):
+                    m.d.comb += afe.drive.ready.eq(~afe.drive.payload.routed)
                     with m.If(afe.drive.valid):
                         self._take_drive(m, codes, pattern)
                     with m.Elif(afe.pulse.valid & afe.idle):
@@ -147,7 +148,6 @@ class FrontEnd(wiring.Component):
             ),
             codes.start.eq(1),
             pattern.start.eq(~same),
-            drive.ready.eq(~request.routed),
         ]
         m.d.sync += [
             *[held[name].eq(request[name]) for name in ("tile", "first_row", "tia_range", "routed")],

@@ -45,7 +45,7 @@ class PulseGate(wiring.Component):
     When `enable`, or `forming` under a forming pulse, goes low, the gate closes with the next clock edge.
 
     steady: rails and switches stand still and have settled; a pulse waits for it. hold: they have to stay so, because
-    the gate opens with the next edge or is open. done: TAIL_CYCLES after the end, with `tripped` if the pulse was
+    the gate is open or may open with the next edge: a pulse only waits for its rest. done: TAIL_CYCLES after the end, with `tripped` if the pulse was
     refused or cut, or `enable` went low after it.
     """
 
@@ -90,7 +90,7 @@ class PulseGate(wiring.Component):
             waiting.eq(~self.gate & (self.tail == 0)),
             opens.eq(waiting & self.pulse.valid & ~refused & rested & self.steady),
             self.pulse.ready.eq(opens | (waiting & refused)),
-            self.hold.eq(opens | self.gate),
+            self.hold.eq((waiting & self.pulse.valid & self.steady) | self.gate),
         ]
 
         # A pulse has an n-th cycle if it is asked for n - 1/2 cycles or more: so the first takes away one and a half.

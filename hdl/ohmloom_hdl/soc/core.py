@@ -78,17 +78,23 @@ class Core(wiring.Component):
             probe.column.eq(bus.adr),
         ]
         self._access_store(m, asked & in_store, store_word, store_done)
-        words = {
-            core.ROM_BASE: rom.data_r,
-            core.RAM_BASE: ram.data_r,
-            core.STORE_BASE: store_word,
-            core.REGISTERS_BASE: self._registers(m, asked & ~answered & in_region[core.REGISTERS_BASE], restart),
-            core.SUMS_BASE: probe.sum,
-        }
-        m.d.comb += [
-            bus.dat_r.eq(_chosen((word, in_region[base]) for base, word in words.items())),
-            sentinel.irq.eq(self._irq),
-        ]
+        # The address comes late in a cycle and the core decodes what it reads, so between them is a register.
+        in_registers = in_region[core.REGISTERS_BASE]
+        register_word = Signal(WORD)
+        m.d.sync += register_word.eq(
+            self._registers(m, asked & ~answered & in_registers, restart) & in_registers.replicate(WORD)
+        )
+        chosen = register_word
+        for base, word in (
+            (core.ROM_BASE, rom.data_r),
+            (core.RAM_BASE, ram.data_r),
+            (core.STORE_BASE, store_word),
+            (core.SUMS_BASE, probe.sum),
+        ):
+            here = Signal()
+            m.d.sync += here.eq(in_region[base])
+            chosen = chosen | (_extended(word) & here.replicate(WORD))
+        m.d.comb += [bus.dat_r.eq(chosen), sentinel.irq.eq(self._irq)]
         return m
 
     def _access_store(self, m: Module, asked, word, done) -> None:
