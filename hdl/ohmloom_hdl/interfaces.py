@@ -8,6 +8,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
+from ohmloom.spec.commands import INFER
 from ohmloom.spec.memory_map import MemoryMap
 
 CODE = 12  # bits of a row code, column code or verify code
@@ -180,6 +181,11 @@ class JobKind(enum.Enum, shape=3):
     PULSE = 5
 
 
+def most_vectors(spec: ChipSpec) -> int:
+    """Of one job: a frame has to take their codes, and another one what becomes of them, at least 2 bytes each."""
+    return (spec.link.payload_bytes - INFER.answer.header_bytes) // 2
+
+
 def job_layout(spec: ChipSpec) -> data.StructLayout:
     """What the command processor has an engine do: the fields of the request, checked against the spec before.
 
@@ -198,22 +204,27 @@ def job_layout(spec: ChipSpec) -> data.StructLayout:
             "samples": 7,
             "tia_range": index_bits(len(spec.afe.tia_ohm)),
             "routed": 1,
-            "count": 16,
+            "count": count_bits(most_vectors(spec)),
             "inputs": count_bits(spec.controller.width),
             "outputs": count_bits(spec.controller.width),
             "steps": count_bits(spec.controller.steps),
             "reset": 1,
-            "rail": spec.rail_dac.bits,
-            "gate": spec.rail_dac.bits,
-            "width_ns": count_bits(spec.limits.form_pulse_ns),
             "data": store_bytes,
             "answer": store_bytes,
         }
     )
 
 
+# What is set in an engine before a job, by a word each: of a PULSE job its rail and word-line codes and its width; of routed vectors
+# the stages, one by one (`stage_layout`, and the stage's number from bit STAGE_NUMBER on), and how many they are.
+SETTINGS = data.StructLayout(dict.fromkeys(("rail", "gate", "width_low", "width_high", "stage", "stages"), 1))
+STAGE_NUMBER = 12
+
+
 class EnginePort(wiring.Signature):
     """From the command processor to an engine. `job` is taken when the engine is idle; `done` strobes once at its end.
+
+    `word` is what a strobe of `sets` sets in the idle engine; the next job uses it up.
 
     With `done`: `saturated`, samples of the job at a converter's end, at most 65535; `tripped`: a pulse set the safety
     latch. `count_drive` and `count_pulse` strobe once for each drive that was converted and for each pulse applied.
@@ -223,6 +234,8 @@ class EnginePort(wiring.Signature):
         super().__init__(
             {
                 "job": Out(stream.Signature(job_layout(spec))),
+                "word": Out(16),
+                "sets": Out(SETTINGS),
                 "done": In(1),
                 "saturated": In(16),
                 "tripped": In(1),

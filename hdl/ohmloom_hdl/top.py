@@ -88,7 +88,6 @@ class Controller(wiring.Component):
             commands.count_frames_bad.eq(link.count_bad),
             commands.count_naks.eq(link.count_nak),
             commands.count_repeats.eq(link.count_repeat),
-            sequencer.route.eq(commands.route),
         ]
         connect(m, commands.store, store.commands)
         connect(m, commands.engine, engines.commands)
@@ -198,6 +197,8 @@ class EngineSwitch(wiring.Component):
             m.d.comb += [
                 ports.engine.job.payload.eq(commands.job.payload),
                 ports.engine.job.valid.eq(commands.job.valid & chosen),
+                ports.engine.word.eq(commands.word),
+                ports.engine.sets.eq(commands.sets),
                 ports.store.ready.eq(self.store.ready & chosen),
                 ports.store.data_r.eq(self.store.data_r),
                 ports.afe.drive.ready.eq(self.afe.drive.ready & chosen),

@@ -23,26 +23,26 @@ class State(IntEnum):
 
 
 class OutPort(IntEnum):
-    """What belongs to different kinds of jobs has one port."""
+    """What belongs to different kinds of jobs has one port: a job's fields, and what is set in an engine (`SETTINGS`)."""
 
     READ_AT = 0  # P
     WRITE_AT = 1  # Q
     FINISH = 2  # answer type; ends the request, whose answer ends at Q
     SAFETY = 3  # strobes, bits of `SafetyStrobe`
     EMULATION = 4  # a byte for the emulated fabric
-    ROUTE = 5  # number of stages
-    STAGE = 6  # stage number (15:12) and the stage, as in `stage_layout`
+    STAGES = 5
+    STAGE = 6
     START = 7  # kind of the job: the engine takes it with the fields below
     TILE = 8
     ROW = 9
     COUNT = 10
     WIDTH_LOW = COUNT
-    WIDTH_HIGH = 11
-    ROWS = WIDTH_HIGH
-    RAIL = 12
-    INPUTS = RAIL
-    GATE = 13
-    OUTPUTS = GATE
+    ROWS = 11
+    WIDTH_HIGH = ROWS
+    INPUTS = 12
+    RAIL = INPUTS
+    OUTPUTS = 13
+    GATE = OUTPUTS
     COLUMN = 14
     STEPS = COLUMN
     SAMPLES = COLUMN

@@ -1,7 +1,7 @@
 """The command processor's data path: two cycles an instruction, and one for each further byte of the store."""
 
 from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ohmloom.spec import ChipSpec
@@ -11,16 +11,7 @@ from ohmloom_hdl.block_ram import BlockRam
 from ohmloom_hdl.commands.isa import STACK, STACK_DEPTH, Access, Alu, Op, Special
 from ohmloom_hdl.commands.microcode import microcode
 from ohmloom_hdl.commands.ports import COUNTERS, InPort, OutPort, SafetyStrobe, State
-from ohmloom_hdl.interfaces import (
-    EnginePort,
-    JobKind,
-    RequestPort,
-    SafetyControl,
-    StorePort,
-    index_bits,
-    route_layout,
-    stage_layout,
-)
+from ohmloom_hdl.interfaces import SETTINGS, EnginePort, JobKind, RequestPort, SafetyControl, StorePort, index_bits
 
 # Of events between two looks of the microcode, which come more often than drives, pulses or frames; of bad frames, which
 # may come while a request is executed, more than of the others.
@@ -45,7 +36,6 @@ class CommandProcessor(wiring.Component):
             "store": Out(StorePort(spec)),
             "engine": Out(EnginePort(spec)),
             "safety": Out(SafetyControl()),
-            "route": Out(route_layout(spec)),
             **{f"count_{name}": In(1) for name in COUNTERS[:4]},
         }
         if emulated:
@@ -320,10 +310,10 @@ class CommandProcessor(wiring.Component):
         fields = {
             OutPort.TILE: [job.tile],
             OutPort.ROW: [job.row],
-            OutPort.COUNT: [job.count, job.width_ns[:16]],
-            OutPort.WIDTH_HIGH: [job.width_ns[16:], job.rows],
-            OutPort.RAIL: [job.rail, job.inputs],
-            OutPort.GATE: [job.gate, job.outputs],
+            OutPort.COUNT: [job.count],
+            OutPort.ROWS: [job.rows],
+            OutPort.INPUTS: [job.inputs],
+            OutPort.OUTPUTS: [job.outputs],
             OutPort.COLUMN: [job.column, job.steps, job.samples, job.tia_range],
             OutPort.RESET: [job.reset, job.routed],
         }
@@ -332,6 +322,9 @@ class CommandProcessor(wiring.Component):
             m.d.comb += [field.eq(register) for field in sharing]
             with m.If(write & (port == number)):
                 m.d.sync += register.eq(value)
+        m.d.comb += self.engine.word.eq(value)
+        for name in SETTINGS.members:
+            m.d.comb += self.engine.sets[name].eq(write & (port == OutPort[name.upper()]))
         header = Signal(range(16))
         with m.Switch(job.kind):
             for kind, command in ARRAYS.items():
@@ -361,17 +354,11 @@ class CommandProcessor(wiring.Component):
                 m.d.comb += requests.done.eq(1)
             with m.Case(OutPort.SAFETY):
                 m.d.comb += [strobe.eq((value & bit) != 0) for bit, strobe in strobes.items()]
-            with m.Case(OutPort.ROUTE):
-                m.d.sync += self.route.stages.eq(value)
             with m.Case(OutPort.START):
                 m.d.sync += [job.kind.eq(value), self.engine.job.valid.eq(1)]
             if self._emulated:
                 with m.Case(OutPort.EMULATION):
                     m.d.comb += self.to_fabric.valid.eq(1)
-        stage = data.View(stage_layout(spec), value[: stage_layout(spec).size])
-        for number in range(spec.tiles):
-            with m.If(write & (port == OutPort.STAGE) & (value[12:] == number)):
-                m.d.sync += self.route.stage[number].eq(stage)
         if self._emulated:
             m.d.comb += self.to_fabric.payload.eq(value[:8])
 

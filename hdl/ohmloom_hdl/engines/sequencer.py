@@ -36,7 +36,19 @@ from ohmloom_hdl.engines.rows import RowWriter
 from ohmloom_hdl.engines.samples import SampleMemoryPort, SampleQueue, sample_memory
 from ohmloom_hdl.engines.walks import limb_program, wide_program
 from ohmloom_hdl.engines.wide import WideLanes
-from ohmloom_hdl.interfaces import CODE, AfePort, EnginePort, JobKind, StorePort, drive_layout, index_bits, route_layout
+from ohmloom_hdl.interfaces import (
+    CODE,
+    STAGE_NUMBER,
+    AfePort,
+    EnginePort,
+    JobKind,
+    StorePort,
+    drive_layout,
+    index_bits,
+    most_vectors,
+    route_layout,
+    stage_layout,
+)
 
 FLAGS = data.StructLayout({flag.name.lower(): 1 for flag in StepFlag})
 
@@ -46,11 +58,6 @@ def lanes_for(spec: ChipSpec) -> LimbLanes | WideLanes:
     conversion_cycles = spec.column_adc.conversion_ns * spec.controller.clock_hz // 10**9
     slow = spec.afe.column_adcs * COLUMN_CYCLES <= conversion_cycles
     return LimbLanes(spec) if slow else WideLanes(spec)
-
-
-def most_vectors(spec: ChipSpec) -> int:
-    """Of one job: a frame has to take their codes, and another one what becomes of them, at least 2 bytes each."""
-    return (spec.link.payload_bytes - INFER.answer.header_bytes) // 2
 
 
 def words_at(base: int, offset: Signal):
@@ -78,7 +85,7 @@ class Sequencer(wiring.Component):
     """Executes MVM and INFER jobs.
 
     A job is taken at its end, and `done` follows in the next cycle: its payload has to stay until then, as streams' payloads do.
-    `route`: what ROUTE has set, for MVM jobs that are routed. shared: `memory`, for samples, is somebody else's.
+    shared: `memory`, for samples, is somebody else's.
     """
 
     def __init__(self, spec: ChipSpec, *, shared: bool = False) -> None:
@@ -87,7 +94,6 @@ class Sequencer(wiring.Component):
             "engine": In(EnginePort(spec)),
             "store": Out(StorePort(spec)),
             "afe": Out(AfePort(spec)),
-            "route": In(route_layout(spec)),
         }
         super().__init__(ports | ({"memory": Out(SampleMemoryPort(spec))} if shared else {}))
 
@@ -399,6 +405,13 @@ class Sequencer(wiring.Component):
             with m.If(writer.busy):
                 m.d.comb += [afe.code_write.eq(writer.write), afe.code.eq(writer.code), afe.code_row.eq(writer.row)]
 
+        # The route of vectors that are multiplied
+        with m.If(engine.sets.stages):
+            m.d.sync += route.stages.eq(engine.word)
+        for number in range(spec.tiles):
+            with m.If(engine.sets.stage & (engine.word[STAGE_NUMBER:] == number)):
+                m.d.sync += route.stage[number].eq(data.View(stage_layout(spec), engine.word[: stage_layout(spec).size]))
+
         # What else happens
         m.d.comb += [
             engine.job.ready.eq(act(Act.END)),
@@ -426,7 +439,6 @@ class Sequencer(wiring.Component):
                     drive.first_row.eq(0),
                     drive.rows.eq(spec.rows),
                     drive.routed.eq(job.routed),
-                    route.eq(self.route),
                 ]
             with m.Case(Act.SEAL, *([] if small else [Act.OFFER])):
                 m.d.sync += [

@@ -168,19 +168,18 @@ class WriteVerify(wiring.Component):
                 m.d.sync += left.eq(left - 1)
         else:
             m.d.comb += room.eq(1)
-        with m.Switch(step.control):
-            with m.Case(Control.TAKE):
-                m.d.sync += [rail.eq(job.rail), gate.eq(job.gate), width.eq(job.width_ns)]
-            with m.Case(Control.RAIL):
-                m.d.sync += rail.eq(unit.value)
-            with m.Case(Control.GATE):
-                m.d.sync += gate.eq(word)
-            with m.Case(Control.WIDTH):
-                m.d.sync += width[:16].eq(word)
-            with m.Case(Control.WIDTH_HIGH):
-                m.d.sync += width[16:].eq(word)
-            with m.Case(Control.OFFER):
-                m.d.sync += self._offered.eq(1)
+        for setting, register, control, value in (
+            ("rail", rail, Control.RAIL, unit.value),
+            ("gate", gate, Control.GATE, word),
+            ("width_low", width[:16], Control.WIDTH, word),
+            ("width_high", width[16:], Control.WIDTH_HIGH, word),
+        ):
+            with m.If(self.engine.sets[setting]):
+                m.d.sync += register.eq(self.engine.word)
+            with m.Elif(step.control == control):
+                m.d.sync += register.eq(value)
+        with m.If(step.control == Control.OFFER):
+            m.d.sync += self._offered.eq(1)
         with m.If(self._offered & afe.pulse.ready):
             m.d.sync += [self._offered.eq(0), self._pulsing.eq(1)]
         with m.If(afe.pulse_done):

@@ -12,7 +12,7 @@ from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_emulator.controller.controller import Controller
 from ohmloom_emulator.fabric import Fabric, Stage
 from ohmloom_hdl.commands.processor import CommandProcessor
-from ohmloom_hdl.interfaces import JobKind
+from ohmloom_hdl.interfaces import SETTINGS, STAGE_NUMBER, JobKind, stage_layout
 
 CHIP = "bench-8x16"
 ENGINE_COMMANDS = {
@@ -43,6 +43,8 @@ class Bench:
             content = self.reference.memories.read(memory, 0, self.places.sizes[memory])
             self.store[self.places.base[memory] : self.places.base[memory] + len(content)] = content
         self.cause = self.armed = 0
+        self.settings: dict[str, int] = {}
+        self.stages: dict[int, Stage] = {}
 
     def run(self) -> list[tuple[int, bytes]]:
         self.dut = CommandProcessor(self.spec, emulated=True)
@@ -51,6 +53,7 @@ class Bench:
         simulator.add_testbench(self._link)
         simulator.add_testbench(self._memory, background=True)
         simulator.add_testbench(self._safety, background=True)
+        simulator.add_testbench(self._set, background=True)
         simulator.add_testbench(self._work, background=True)
         simulator.add_testbench(self._fabric, background=True)
         simulator.run()
@@ -138,7 +141,18 @@ class Bench:
                 base, size = self.places.base[memory], self.places.sizes[memory]
                 self.engine.memories._bytes[memory][:] = self.store[base : base + size]
             self.engine.memories._network = None
-            self.engine._route = self._route(ctx) if fields["routed"] else []
+            if fields["routed"]:
+                self.engine._route = [self.stages[number] for number in range(self.settings["stages"])]
+            else:
+                self.engine._route = []
+            if kind is JobKind.PULSE:
+                pulse = table.PULSE.request.unpack(self.payload)
+                width = self.settings["width_high"] << 16 | self.settings["width_low"]
+                assert (self.settings["rail"], self.settings["gate"], width) == (
+                    pulse["rail"],
+                    pulse["gate"],
+                    pulse["width_ns"],
+                )
             self.engine._armed = kind is JobKind.FORM
             before = self.engine._engine.pulses, self.engine._sequencer.drives
             saturated_before = self.engine._saturations
@@ -164,17 +178,19 @@ class Bench:
             ctx.set(port.done, 0)
             ctx.set(port.job.ready, 1)
 
-    def _route(self, ctx) -> list[Stage]:
-        route = self.dut.route
-        return [
-            Stage(
-                *(
-                    ctx.get(getattr(route.stage[index], name))
-                    for name in ("tile", "tia_range", "attenuator", "relu", "bias")
+    async def _set(self, ctx):
+        """What is set in the engine."""
+        port, layout = self.dut.engine, stage_layout(self.spec)
+        while True:
+            _, _, word, sets = await ctx.tick().sample(port.word, port.sets)
+            for name in SETTINGS.members:
+                if sets[name]:
+                    self.settings[name] = word
+            if sets.stage:
+                stage = layout.from_bits(word & (1 << layout.size) - 1)
+                self.stages[word >> STAGE_NUMBER] = Stage(
+                    *(getattr(stage, name) for name in ("tile", "tia_range", "attenuator", "relu", "bias"))
                 )
-            )
-            for index in range(ctx.get(route.stages))
-        ]
 
     async def _fabric(self, ctx):
         """Takes ADVANCE's bytes and gives the answer's."""

@@ -16,7 +16,7 @@ from ohmloom.spec.network import HEADER_DTYPE, MAGIC, STEP_DTYPE, StepFlag
 from ohmloom_emulator.controller.controller import Controller
 from ohmloom_emulator.fabric import Fabric
 from ohmloom_hdl.engines.sequencer import Sequencer
-from ohmloom_hdl.interfaces import JobKind
+from ohmloom_hdl.interfaces import STAGE_NUMBER, JobKind, stage_layout
 
 
 class Rig:
@@ -71,10 +71,15 @@ class Rig:
         engine = self.dut.engine
 
         async def testbench(ctx):
-            ctx.set(
-                self.dut.route,
-                {"stages": len(self.route), "stage": self.route + [{}] * (self.spec.tiles - len(self.route))},
-            )
+            layout = stage_layout(self.spec)
+            settings = [("stages", len(self.route))] if self.route else []
+            for number, stage in enumerate(self.route):
+                settings.append(("stage", layout.const(stage).as_bits() | number << STAGE_NUMBER))
+            for name, word in settings:
+                ctx.set(engine.word, word)
+                ctx.set(engine.sets[name], 1)
+                await ctx.tick()
+                ctx.set(engine.sets[name], 0)
             drives = 0
             for job, at, payload, answer in self.jobs:
                 self.store.memory[at : at + len(payload)] = payload

@@ -109,6 +109,14 @@ class Bench:
             **{key: value for key, value in values.items() if np.ndim(value) == 0 and key != "polarity"},
             "reset": values.get("polarity", 0) == Polarity.RESET,
         }
+        settings = {name: values.get(name, 0) for name in ("rail", "gate")}
+        settings |= {"width_low": values.get("width_ns", 0) & 0xFFFF, "width_high": values.get("width_ns", 0) >> 16}
+        for name, word in settings.items():
+            ctx.set(engine.word, word)
+            ctx.set(engine.sets[name], 1)
+            await ctx.tick()
+            ctx.set(engine.sets[name], 0)
+        ctx.set(engine.word, 0xFFFF)
         names = engine.job.payload.shape().members
         for name in names:
             ctx.set(engine.job.payload[name], fields.get(name, 0))

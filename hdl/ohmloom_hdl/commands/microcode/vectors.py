@@ -5,10 +5,9 @@ from ohmloom.spec.commands import INFER, MVM, ROUTE, Command
 from ohmloom_hdl.commands.isa import Program
 from ohmloom_hdl.commands.microcode.common import below, counter, scalars
 from ohmloom_hdl.commands.ports import OutPort
-from ohmloom_hdl.interfaces import JobKind, stage_layout
+from ohmloom_hdl.interfaces import STAGE_NUMBER, JobKind, stage_layout
 
 STAGE_BYTES = 5
-STAGE_NUMBER = 12  # where a stage's number stands in OutPort.STAGE
 SATURATIONS = "saturations"
 
 
@@ -52,6 +51,9 @@ def _mvm(p: Program, spec: ChipSpec) -> None:
     p.compare("tile")
     p.jump_nz(plain)
     p.output(OutPort.ROUTED, 1)
+    p.output(OutPort.STAGES, "stages")
+    for stage in reversed(_stages(spec)):  # older ones may be of a longer route before
+        p.output(OutPort.STAGE, stage)
     p.label(plain)
     # 12 bits an item
     p.load("items")
@@ -199,7 +201,6 @@ def _check_codes(p: Program, spec: ChipSpec) -> None:
 
 
 def _route(p: Program, spec: ChipSpec) -> None:
-    fields = stage_layout(spec)
     p.label("route")
     scalars(p, ROUTE)
     p.copy("new stages", 0)
@@ -235,7 +236,7 @@ def _route(p: Program, spec: ChipSpec) -> None:
         if checking:
             _note_tile(p)
         else:
-            _take_stage(p, fields)
+            _take_stage(p, spec)
         p.jump(f"stage {checking}")
         p.label(f"stages done {checking}")
         if checking:
@@ -244,7 +245,6 @@ def _route(p: Program, spec: ChipSpec) -> None:
             p.load("new stages")
             p.jump_nz("bad value")
     p.copy("stages", "new stages")
-    p.output(OutPort.ROUTE)
     p.jump("finish")
 
 
@@ -295,7 +295,13 @@ def _bit(p: Program) -> None:
     p.return_()
 
 
-def _take_stage(p: Program, fields) -> None:
+def _stages(spec: ChipSpec) -> list[str]:
+    """Registers with the stages that were given, the last one first."""
+    return [f"stage given {number} before" for number in range(spec.tiles)]
+
+
+def _take_stage(p: Program, spec: ChipSpec) -> None:
+    fields, stages = stage_layout(spec), _stages(spec)
     first = p.fresh()
     p.load("stage number")
     p.or_(0)
@@ -324,9 +330,11 @@ def _take_stage(p: Program, fields) -> None:
             p.load("packed")
             p.or_(name)
             p.store("packed")
+    for older, newer in reversed(list(zip(stages[1:], stages, strict=False))):
+        p.copy(older, newer)
     p.load("packed")
     p.or_("stage number")
-    p.output(OutPort.STAGE)
+    p.store(stages[0])
     p.load("stage number")
     p.add(1 << STAGE_NUMBER)
     p.store("stage number")
