@@ -190,7 +190,9 @@ struct Line {
         was_high = high;
     }
 
-    bool busy() const { return sent < length || sending < 10 || receiving < 10 || !was_high; }
+    bool busy() const {
+        return sent < length || sending < 10 || receiving < 10 || !was_high || twin.top.PORT(busy).get<uint32_t>();
+    }
 };
 
 }  // namespace
@@ -261,7 +263,7 @@ size_t twin_feed(void *pointer, const uint8_t *data, size_t length, uint32_t bau
         line.before();
         twin.tick();
         line.after();
-        if (line.busy() || twin.top.PORT(executing).get<uint32_t>()) silent = 0;
+        if (line.busy()) silent = 0;
     }
     twin.rx = true;
     twin.flush();

@@ -18,8 +18,9 @@ from ohmloom_emulator.fabric import Fabric, Stage
 from ohmloom_twin.build import booted, cache_folder, firmware, library
 from ohmloom_twin.switch_state import Chain, Window, Write, decode
 
-# Without anything on the line or in execution nothing more will come: an answer's first 254 bytes are looked at before one is sent.
-QUIET_CYCLES, QUIET_BITS = 1600, 3
+# With nothing on the line and a controller that is not busy nothing more will come, once the last byte is through the synchroniser and in the
+# queue, and a new rate is set.
+QUIET_CYCLES, QUIET_BITS = 64, 2
 BOOT_CYCLES = 20_000_000  # far more than the boot ROM takes for the largest image
 DAC_CHANNELS = 8
 
@@ -150,9 +151,22 @@ class Twin:
         if not fresh:
             self._run_boot()
             return
-        kept = booted(self.spec, self._first_boot)
-        if not self._library.twin_load(self._handle, kept, len(kept)):
+        if not self._load(booted(self.spec, self._first_boot)):
             raise Error(f"{self.spec.name}: a file in {cache_folder()} is damaged; remove it")
+
+    def save(self) -> bytes:
+        """All that the controller and the parts remember, between two calls of `feed`; neither the fabric nor the flash's content."""
+        length = ctypes.c_uint64()
+        content = self._library.twin_save(self._handle, ctypes.byref(length))
+        return ctypes.string_at(content, length.value)
+
+    def load(self, saved: bytes) -> None:
+        """As it was at a `save` of a twin of this chip. Raises ValueError for other bytes; the twin is then of no more use."""
+        if not self._load(saved):
+            raise ValueError(f"no saved twin of {self.spec.name}")
+
+    def _load(self, saved: bytes) -> bool:
+        return bool(self._library.twin_load(self._handle, saved, len(saved)))
 
     def _run_boot(self) -> None:
         if not self._library.twin_boot(self._handle, BOOT_CYCLES):
@@ -160,9 +174,7 @@ class Twin:
 
     def _first_boot(self) -> bytes:
         self._run_boot()
-        length = ctypes.c_uint64()
-        content = self._library.twin_save(self._handle, ctypes.byref(length))
-        return ctypes.string_at(content, length.value)
+        return self.save()
 
     def _guarded(self, function: Any) -> Any:
         """An exception cannot pass through C++: `feed` raises it."""

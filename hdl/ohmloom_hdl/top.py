@@ -25,7 +25,8 @@ class Controller(wiring.Component):
     """From a serial line to the pins of the analog front end; the way of a request is the order of the submodules.
 
     rx, tx: the UART. emulated: an emulated fabric is at the pins; it takes ADVANCE through `to_fabric` and `from_fabric`
-    (`CommandProcessor`), and sees from `executing` whether a request is being executed, from `alive` whether the firmware answers.
+    (`CommandProcessor`), and sees from `executing` whether a request is being executed, from `busy` whether one waits or an answer is
+    sent, from `alive` whether the firmware answers.
     spram: see `Store`. pads_cycles: see `ohmloom_hdl.pads`. rom: words of the RISC-V core's boot ROM; it has `flash`. Without
     them there is no core, and no firmware.
     """
@@ -48,6 +49,7 @@ class Controller(wiring.Component):
             ports["to_fabric"] = Out(stream.Signature(8, always_ready=True))
             ports["from_fabric"] = In(stream.Signature(8))
             ports["executing"] = Out(1)
+            ports["busy"] = Out(1)
             ports["alive"] = Out(1)
         super().__init__(ports)
 
@@ -116,7 +118,7 @@ class Controller(wiring.Component):
             safety.over_current.eq(pins.over_current),
         ]
         if self._emulated:
-            m.d.comb += self.executing.eq(link.requests.valid)
+            m.d.comb += [self.executing.eq(link.requests.valid), self.busy.eq(link.busy)]
             if self._rom:
                 m.d.comb += self.alive.eq(core.alive)
             connect(m, commands.to_fabric, flipped(self.to_fabric))

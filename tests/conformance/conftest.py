@@ -1,4 +1,4 @@
-"""`pytest tests/conformance --endpoint URL` runs the suite of `ohmloom.conformance` on that endpoint, else on emulated chips."""
+"""`pytest tests/conformance --endpoint URL` runs the suite of `ohmloom.conformance` on that endpoint, else on emulated chips and the twin."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from ohmloom.conformance import Device
 
-ENDPOINTS = ("emu://bench-8x16", "emu://lab-128x128x4")
-SLOW = ("emu://lab-128x128x4",)
+ENDPOINTS = ("emu://bench-8x16", "emu://lab-128x128x4", "rtl://bench-8x16")
+SLOW = ("emu://lab-128x128x4", "rtl://bench-8x16")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,6 +13,7 @@ from ohmloom.spec import registers
 from ohmloom.spec.commands import ErrorCode
 from ohmloom_emulator.board import Board
 from ohmloom_emulator.controller.memories import Refusal
+from ohmloom_emulator.controller.receiver import Receiver
 
 
 @pytest.fixture
@@ -98,6 +99,20 @@ def test_a_fault_fails_the_check_that_is_about_it(
     assert good.outcome is Outcome.PASSED, good.text
     fault(_board(emulated))
     assert check.run(emulated).outcome is Outcome.FAILED
+
+
+def test_a_controller_that_needs_no_session_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = Receiver.__init__
+
+    def with_session(receiver: Receiver, *arguments: Any, **options: Any) -> None:
+        begin(receiver, *arguments, **options)
+        receiver._session = 0
+
+    monkeypatch.setattr(Receiver, "__init__", with_session)
+    device = Device("emu://bench-8x16")
+    (check,) = [check for check in CHECKS if check.name == "link.no_session"]
+    assert check.run(device).outcome is Outcome.FAILED
+    device.close()
 
 
 def test_names_and_titles_are_distinct() -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import fcntl
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from ohmloom.link import BadFrame, Frame, FrameDecoder, encode
-from ohmloom.spec import load_chip
-from ohmloom.spec.commands import COMMANDS, DEFAULT_BAUD, ERROR_LAYOUT, HELLO, PROTOCOL_VERSION, RATE, TYPE_ERROR
+from ohmloom.spec import core, load_chip
+from ohmloom.spec.commands import COMMANDS, ERROR_LAYOUT, HELLO, PROTOCOL_VERSION, RATE, TYPE_ERROR
 from ohmloom_emulator.board import Board
 from ohmloom_twin import build
 from ohmloom_twin.board import TwinBoard
-
-FIRST_BAUD = DEFAULT_BAUD
+from ohmloom_twin.journal import flash_bytes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sequences", type=int, metavar="N", help="random conversations to compare, other ones each time")
+    parser.addoption(
+        "--sequences-seed", type=int, metavar="N", help="which ones: what a run with a difference has named"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,45 +36,77 @@ def compiled() -> None:
         build.library(load_chip("bench-8x16"))
 
 
+@dataclass(frozen=True)
+class Moment:
+    """All that a pair's boards are between two requests."""
+
+    emulated: Board
+    twin: bytes
+    flash: bytes
+    fabric: dict[str, Any]
+    following: int
+
+
 class Pair:
     """Frames in, answers out, of both boards; `ask` asserts that they are the same bytes."""
 
     def __init__(self, chip: str = "bench-8x16", **options: object) -> None:
         self.emulated, self.twin = Board(chip, **options), TwinBoard(chip, **options)  # type: ignore[arg-type]
         self.spec = self.emulated.fabric.spec
-        self._next = 0
+        self.following = 0  # sequence number of the next request
         self.hello()
 
     def exchange(self, data: bytes) -> bytes:
-        """Raw bytes to both; the bytes of both, which have to be the same."""
+        """Raw bytes to both, at the line's rate; the bytes of both, which have to be the same."""
+        baud = self.emulated.baud
         wanted = self.emulated.feed(data)
-        given = self.twin.feed_at(data, FIRST_BAUD * 8)
+        given = self.twin.feed_at(data, baud)
         assert given == wanted, f"{_said(given, self.spec)}, wanted {_said(wanted, self.spec)}"
         return given
 
     def hello(self, session: int = 1) -> None:
-        """Opens a session, at the first rate, and goes on at a faster one."""
-        frame = encode(HELLO.code, 0, HELLO.request.pack(session=session, protocol=PROTOCOL_VERSION))
-        assert self.twin.feed_at(frame, FIRST_BAUD) == self.emulated.feed(frame)
-        frame = encode(RATE.code, 1, RATE.request.pack(baud=FIRST_BAUD * 8))
-        assert self.twin.feed_at(frame, FIRST_BAUD) == self.emulated.feed(frame)
-        self._next = 2
+        """Opens a session, at the first rate, and goes on at the highest."""
+        self.exchange(encode(HELLO.code, 0, HELLO.request.pack(session=session, protocol=PROTOCOL_VERSION)))
+        self.exchange(encode(RATE.code, 1, RATE.request.pack(baud=self.spec.link.baud_max)))
+        self.following = 2
 
     def ask(self, *requests: tuple[int, bytes]) -> list[Frame]:
         """Requests one after the other; their answers."""
         frames = []
         for number, (kind, payload) in enumerate(requests):
-            data = encode(kind, self._next, payload)
-            self._next = (self._next + 1) & 0xFF
-            wanted, given = self.emulated.feed(data), self.twin.feed_at(data, FIRST_BAUD * 8)
-            name = COMMANDS[kind].name if kind in COMMANDS else hex(kind)
-            assert given == wanted, (
-                f"request {number}, {name} {payload[:40].hex()}: {_said(given, self.spec)}, wanted {_said(wanted, self.spec)}"
-            )
+            data = encode(kind, self.following, payload)
+            self.following = (self.following + 1) & 0xFF
+            try:
+                given = self.exchange(data)
+            except AssertionError as error:
+                name = COMMANDS[kind].name if kind in COMMANDS else hex(kind)
+                raise AssertionError(f"request {number}, {name} {payload[:40].hex()}: {error}") from None
             frames += [
                 frame for frame in FrameDecoder(self.spec.link.payload_bytes).feed(given) if isinstance(frame, Frame)
             ]
         return frames
+
+    def moment(self) -> Moment:
+        """What `go_back` takes."""
+        return Moment(
+            self._copy(self.emulated), self.twin.twin.save(), self.twin.twin.flash(*self._flash()), self.twin.fabric.state(), self.following
+        )  # fmt: skip
+
+    def go_back(self, to: Moment) -> None:
+        """Everything is as it was; the moment stays good for more."""
+        self.emulated = self._copy(to.emulated)
+        self.twin.twin.load(to.twin)
+        self.twin.twin.set_flash(self._flash()[0], to.flash)
+        self.twin.fabric.restore(to.fabric)
+        self.following = to.following
+
+    def _flash(self) -> tuple[int, int]:
+        """Place and size of what is used of it."""
+        start = core.FLASH_IMAGE[0]
+        return start, core.FLASH_JOURNAL + flash_bytes(self.spec) - start
+
+    def _copy(self, board: Board) -> Board:
+        return copy.deepcopy(board, {id(self.spec): self.spec})  # a spec never changes
 
     def same_fabric(self) -> None:
         """Conductances, counters of samples and pulses, time and energy."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 import pytest
-from tests.twin.requests import packed, read_register, write_register
+from tests.twin.requests import network, packed, read_register, step, write_register
 
 from ohmloom.spec import commands as table
 from ohmloom.spec import load_chip, load_policy, registers
 from ohmloom.spec.commands import COMMANDS, Memory
 from ohmloom.spec.memory_map import MemoryMap
-from ohmloom.spec.network import HEADER_DTYPE, MAGIC, STEP_DTYPE, StepFlag
+from ohmloom.spec.network import StepFlag
 from ohmloom.spec.policy import POLICY_DTYPE
 
 CHIP = "bench-8x16"
@@ -157,37 +155,6 @@ def test_routes(check) -> None:
         route((2, 0, 0, 0, 0), good[1]), route((1, 2, 0, 0, 0), good[1]), route((1, 1, 5, 0, 0), good[1]),
         (table.ROUTE.code, b"abc"), mvm(rng, 2, 16), route(), mvm(rng, 2, 16),
     ])  # fmt: skip
-
-
-def step(**changes: int) -> np.ndarray:
-    record = np.zeros((), STEP_DTYPE)
-    flags = StepFlag.FIRST | StepFlag.LAST | StepFlag.OUTPUT
-    values = {
-        "flags": flags, "shift": 9, "rows": 8, "pairs": 4, "inputs": 8, "outputs": 4, "width": 4, "scale": 40000,
-    }  # fmt: skip
-    for name, value in {**values, **changes}.items():
-        record[name] = value
-    return record
-
-
-def network(*steps: np.ndarray, inputs: int = 8, outputs: int = 4, **header: int) -> list[tuple[int, bytes]]:
-    body = b"".join(each.tobytes() for each in steps)
-    record = np.zeros((), HEADER_DTYPE)
-    values = {
-        "magic": MAGIC,
-        "steps": len(steps),
-        "inputs": inputs,
-        "outputs": outputs,
-        "crc": zlib.crc32(body),
-        **header,
-    }
-    for name, value in values.items():
-        record[name] = value
-    content = record.tobytes() + body
-    return [
-        packed(table.MEM_WRITE, memory=Memory.NETWORK, offset=start, data=content[start : start + 300])
-        for start in range(0, len(content), 300)
-    ]
 
 
 NETWORKS = {

@@ -23,7 +23,7 @@ class Protocol(wiring.Component):
     its request's type and ANSWER.
 
     `step` is the line's rate (`uart`), which changes when everything has been sent: `idle` says so for what has left `line`.
-    `emulated` is what HELLO says of the fabric.
+    `busy`: a frame waits or is executed, or an answer is sent. `emulated` is what HELLO says of the fabric.
 
     `count_*` strobe when a frame is taken up, which is before it is executed, so that counters tell of all frames up to
     this one.
@@ -39,6 +39,7 @@ class Protocol(wiring.Component):
                 "valid": In(1),
                 "line": Out(stream.Signature(8)),
                 "idle": In(1),
+                "busy": Out(1),
                 "step": Out(STEP_BITS),
                 "store": Out(StorePort(spec)),
                 "requests": Out(RequestPort(spec)),
@@ -59,6 +60,7 @@ class Protocol(wiring.Component):
             receiver.data.eq(self.data),
             receiver.valid.eq(self.valid),
             dispatcher.drained.eq(sender.empty & self.idle),
+            self.busy.eq(receiver.queue.waiting | sender.replies.busy | ~dispatcher.drained),
             self.step.eq(dispatcher.step),
             *(getattr(self, name).eq(getattr(dispatcher, name)) for name in COUNTS),
         ]
@@ -80,7 +82,7 @@ class Protocol(wiring.Component):
 
 
 class Link(wiring.Component):
-    """`Protocol` on a UART. The store has to take a received byte within one and a half bits' time.
+    """`Protocol` on a UART, with its `busy`. The store has to take a received byte within one and a half bits' time.
 
     Raises ValueError for a clock that is too slow for the highest rate.
     """
@@ -92,6 +94,7 @@ class Link(wiring.Component):
             {
                 "rx": In(1, init=1),
                 "tx": Out(1, init=1),
+                "busy": Out(1),
                 "store": Out(StorePort(spec)),
                 "requests": Out(RequestPort(spec)),
                 **{name: Out(1) for name in COUNTS},
@@ -114,6 +117,7 @@ class Link(wiring.Component):
             protocol.data.eq(uart_rx.data),
             protocol.valid.eq(uart_rx.valid),
             protocol.idle.eq(uart_tx.idle),
+            self.busy.eq(protocol.busy),
             *(getattr(self, name).eq(getattr(protocol, name)) for name in COUNTS),
         ]
         return m

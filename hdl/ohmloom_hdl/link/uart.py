@@ -41,8 +41,8 @@ class Phase(wiring.Component):
 class UartReceiver(wiring.Component):
     """`valid` strobes with each received byte; `data` stays until the next start bit is over.
 
-    Bits are sampled in their middle. A byte without its stop bit is not shown, and a start bit shorter than half a
-    bit is none.
+    Bits are sampled in their middle. A byte without its stop bit is shown as 0, which ends its frame: a bad one, then, which is
+    counted. At a rate that is not the line's this is all that may end one. A start bit shorter than half a bit is none.
     """
 
     def __init__(self):
@@ -55,7 +55,8 @@ class UartReceiver(wiring.Component):
         line = Signal(init=1)
         m.submodules.line = cdc.FFSynchronizer(self.rx, line, init=1)
         bits = Signal(4)  # still to sample
-        m.d.comb += [phase.step.eq(self.step), phase.run.eq((bits != 0) | ~line)]
+        data = Signal(8, reset_less=True)  # its flip-flops' reset is what clears it below
+        m.d.comb += [phase.step.eq(self.step), phase.run.eq((bits != 0) | ~line), self.data.eq(data)]
         with m.If(bits == 0):
             m.d.sync += bits.eq(Mux(line, 0, 10))
         with m.Elif(phase.tick):
@@ -63,9 +64,11 @@ class UartReceiver(wiring.Component):
             with m.If(bits == 10):
                 m.d.sync += bits.eq(Mux(line, 0, 9))
             with m.Elif(bits == 1):
-                m.d.comb += self.valid.eq(line)
+                m.d.comb += self.valid.eq(1)
+                with m.If(~line):
+                    m.d.sync += data.eq(0)
             with m.Else():
-                m.d.sync += self.data.eq(Cat(self.data[1:], line))
+                m.d.sync += data.eq(Cat(data[1:], line))
         return m
 
 

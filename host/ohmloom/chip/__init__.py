@@ -35,7 +35,7 @@ def connect(url: str, *, spec: ChipSpec | str | Path | None = None, baud: int | 
     Raises LinkError when nothing or something else answers, ArgumentError for options that the endpoint does not take.
     """
     url = _with_options(url, options)
-    return _connected(open_port(url), url, spec, baud)
+    return connected(open_port(url), url, spec, baud)
 
 
 def record(
@@ -57,7 +57,7 @@ def record(
     except BaseException:
         port.close()
         raise
-    return _connected(recorded, url, spec, baud)
+    return connected(recorded, url, spec, baud)
 
 
 def _with_options(url: str, options: dict[str, Any]) -> str:
@@ -70,7 +70,8 @@ def _with_options(url: str, options: dict[str, Any]) -> str:
     return url + (("&" if parts.query else "?") + urlencode(values, quote_via=quote) if values else "")
 
 
-def _connected(port: Port, url: str, spec: ChipSpec | str | Path | None, baud: int | None) -> Chip:
+def connected(port: Port, url: str, spec: ChipSpec | str | Path | None, baud: int | None) -> Chip:
+    """The chip at a port that was opened for `url`; closes the port when there is none."""
     session = Session(port)
     try:
         parts = urlsplit(url)

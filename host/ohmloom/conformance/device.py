@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ohmloom.chip import Chip, connect, record
+from ohmloom.chip import SPEC_SCHEMES, Chip, connected
 from ohmloom.errors import ChipError, LinkError
-from ohmloom.link import BadFrame, Frame, FrameDecoder, Port, encode
+from ohmloom.link import BadFrame, Frame, FrameDecoder, Port, encode, open_port
+from ohmloom.recording import LONGEST_PAYLOAD, RecordingPort
 from ohmloom.spec import ChipSpec, registers
 from ohmloom.spec.commands import (
     ANSWER,
     ERROR_LAYOUT,
     HELLO,
+    INFO,
     PROTOCOL_VERSION,
     READ_REGISTERS,
     ROUTE,
@@ -29,6 +31,7 @@ from ohmloom.spec.memory_map import MemoryMap
 
 # A real port waits in each read; a virtual one says at once that nothing will come.
 READ_S, SILENT_READS = 0.1, 30
+FIRST_SILENT_READS = 3  # before the session: the controller may listen at another rate
 
 
 class Device:
@@ -45,10 +48,18 @@ class Device:
         recording: Path | None = None,
     ) -> None:
         self.url, self.keep_cells = url, keep_cells
-        if recording is None:
-            self.chip: Chip = connect(url, spec=spec, baud=baud)
-        else:
-            self.chip = record(url, recording, spec=spec, baud=baud)
+        port: Port = open_port(url)
+        try:
+            if recording is not None:
+                port = RecordingPort(port, recording, url)
+            # What a request is answered before any HELLO: of a controller that has just started.
+            self.first = exchange(
+                port, b"\0" + encode(INFO.code, 0, b""), 1, FrameDecoder(LONGEST_PAYLOAD), FIRST_SILENT_READS
+            )
+        except BaseException:
+            port.close()
+            raise
+        self.chip: Chip = connected(port, url, spec, baud)
         self.spec = self.chip.spec
         self.tile = self.spec.tiles - 1 if tile is None else tile
         self._session = self.chip._session
@@ -61,6 +72,11 @@ class Device:
     @property
     def emulated(self) -> bool:
         return self._session.emulated
+
+    @property
+    def new(self) -> bool:
+        """Whether its controller was started for this connection."""
+        return self.url.startswith(tuple(f"{scheme}://" for scheme in SPEC_SCHEMES))
 
     @property
     def window(self) -> int:
@@ -159,15 +175,20 @@ class Frames:
 
     def exchange(self, data: bytes, count: int) -> list[Frame | BadFrame]:
         """Sends bytes; what comes back, until it is `count` frames or nothing more comes."""
-        self.port.write(data)
-        found: list[Frame | BadFrame] = []
-        silent = 0
-        self.port.timeout = READ_S
-        while len(found) < count and silent < SILENT_READS:
-            came = self.port.read(self.port.in_waiting or 1)
-            silent = 0 if came else silent + 1
-            found += self._decoder.feed(came)
-        return found
+        return exchange(self.port, data, count, self._decoder, SILENT_READS)
+
+
+def exchange(port: Port, data: bytes, count: int, decoder: FrameDecoder, silent_reads: int) -> list[Frame | BadFrame]:
+    """Sends bytes; what comes back, until it is `count` frames or so many reads in turn have brought nothing."""
+    port.write(data)
+    found: list[Frame | BadFrame] = []
+    silent = 0
+    port.timeout = READ_S
+    while len(found) < count and silent < silent_reads:
+        came = port.read(port.in_waiting or 1)
+        silent = 0 if came else silent + 1
+        found += decoder.feed(came)
+    return found
 
 
 def _error_code(number: int) -> ErrorCode:

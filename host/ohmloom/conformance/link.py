@@ -54,6 +54,19 @@ def _is_nak(frame: object, expected: int, reason: NakReason) -> None:
 
 
 @check()
+def no_session(device: Device) -> None:
+    """Before the first HELLO every request is answered with a NAK, and not executed"""
+    reasons = [
+        NAK_LAYOUT.unpack(item.payload)["reason"]
+        for item in device.first
+        if isinstance(item, Frame) and item.type == TYPE_NAK
+    ]
+    if not device.new and reasons != [NakReason.NO_SESSION]:
+        raise Skip("the controller has had a session before this one")
+    equal(reasons, [NakReason.NO_SESSION], "reasons of the NAKs for a request before HELLO")
+
+
+@check()
 def bad_frames(device: Device) -> None:
     """A frame with a wrong CRC, stuffing or length is answered with a NAK and not executed"""
     with device.frames() as frames:

@@ -20,7 +20,7 @@ CORRELATION = 0.9  # of a small network's outputs with exact ones
 
 def _network(device: Device, **changes: int) -> bytes:
     """One layer of two outputs on the device's tile, with changed fields of its header or step."""
-    rows = min(4, device.spec.rows)
+    rows = changes.get("rows", min(4, device.spec.rows))
     step, header = np.zeros((), STEP_DTYPE), np.zeros((), HEADER_DTYPE)
     values = {
         "flags": StepFlag.FIRST | StepFlag.LAST | StepFlag.OUTPUT, "tile": device.tile, "shift": 9, "rows": rows, "pairs": 2,
@@ -79,6 +79,12 @@ def infer_limits(device: Device) -> None:
         (1, [-clamp - 1] + [0] * (rows - 1), ErrorCode.BAD_CODE),
     ):
         equal(device.refusal(INFER, count=count, codes=codes), wanted, f"INFER of {count} vectors with codes {codes}")
+    # One input and two outputs: answers are longer than requests.
+    device.write_memory(Memory.NETWORK, _network(device, rows=1))
+    most = (spec.link.payload_bytes - INFER.answer.header_bytes) // 4
+    equal(device.ask(INFER, count=most, codes=[0] * most)["outputs"].size, 2 * most, "outputs in the longest answer")
+    refusal = device.refusal(INFER, count=most + 1, codes=[0] * (most + 1))
+    equal(refusal, ErrorCode.ANSWER_TOO_LONG, f"INFER of {most + 1} vectors with two outputs each")
 
 
 @check(writes=True)

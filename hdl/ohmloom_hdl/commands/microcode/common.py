@@ -230,9 +230,10 @@ def arithmetic(p: Program) -> None:
     p.label("counted")
     p.return_()
 
-    # Adds what has happened to the counters, and logs trips.
+    # Adds what has happened to the counters, and logs trips. Frames are looked at last: a request comes some 60 cycles after it was counted,
+    # and has to find itself in the counter.
     p.label("poll")
-    for index, name in enumerate(COUNTERS):
+    for index, name in reversed(list(enumerate(COUNTERS))):
         p.input(InPort.COUNTERS + index)
         p.add(counter(name, 0))
         p.store(counter(name, 0))
