@@ -22,28 +22,30 @@ uint32_t cells_found(uint32_t report) {
     return statuses & (CELLS_FAILED | CELLS_TRIPPED);
 }
 
-#define HALVES ((CELLS_BYTES + 1) / 2)
+/* Two cells are five halves of words; their statuses are in the first and the third. */
+#define PAIR_BYTES (2 * CELL_BYTES)
+_Static_assert(CELL_BYTES == 5 && OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET == 0, "statuses' places");
 
-static void move_half(uint32_t at, uint32_t by) {
-    write16(at + by, read16(at));
+static uint32_t move_half(uint32_t at, uint32_t by) {
+    const uint16_t half = read16(at);
+    write16(at + by, half);
+    return half;
 }
 
-void cells_move(uint32_t report, uint32_t by) {
-    uint32_t at = report + 2 * HALVES;
-    for (uint32_t rest = HALVES % 8; rest; rest--) {
-        at -= 2;
-        move_half(at, by);
-    }
-    /* The loop itself would take longer than what it does. */
-    while (at != report) {
-        at -= 16;
-        move_half(at + 14, by);
-        move_half(at + 12, by);
-        move_half(at + 10, by);
-        move_half(at + 8, by);
-        move_half(at + 6, by);
+uint32_t cells_move(uint32_t report, uint32_t by) {
+    uint32_t at = report + PAIR_BYTES * (CHIP_COLUMNS / 2), first = 0, third = 0;
+    if (CHIP_COLUMNS & 1) {
         move_half(at + 4, by);
         move_half(at + 2, by);
-        move_half(at, by);
+        first = move_half(at, by);
     }
+    while (at != report) {
+        at -= PAIR_BYTES;
+        move_half(at + 8, by);
+        move_half(at + 6, by);
+        third |= move_half(at + 4, by);
+        move_half(at + 2, by);
+        first |= move_half(at, by);
+    }
+    return (first | third >> 8) & (CELLS_FAILED | CELLS_TRIPPED);
 }

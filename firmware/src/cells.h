@@ -20,7 +20,7 @@ uint32_t cells_found(uint32_t report);
 /* Whether a cell ended without having converged. */
 int cell_failed(uint32_t status);
 
-/* A report moves up by an even number of bytes. */
-void cells_move(uint32_t report, uint32_t by);
+/* A report at a multiple of 4 moves up by an even number of bytes. Answers what it has, as `cells_found`. */
+uint32_t cells_move(uint32_t report, uint32_t by);
 
 #endif

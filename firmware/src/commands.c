@@ -5,7 +5,6 @@
 #include "core.h"
 #include "firmware.h"
 #include "iv.h"
-#include "journal.h"
 #include "ohmloom.h"
 #include "run.h"
 #include "selftest.h"
@@ -58,5 +57,4 @@ static uint32_t execute(const struct request *request) {
 
 void commands_execute(const struct request *request) {
     mailbox_answer(request, execute(request));
-    journal_settle();
 }

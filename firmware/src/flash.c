@@ -4,7 +4,8 @@
 #include "hw.h"
 
 static struct {
-    uint32_t at;   /* where the next byte is programmed */
+    uint32_t open; /* the command that has the flash selected, 0 when none has */
+    uint32_t at;   /* where the next byte is read or programmed */
     uint32_t busy; /* it may be erasing or programming */
 } flash;
 
@@ -13,36 +14,57 @@ static void shifted(void) {
     }
 }
 
-static void send(uint32_t byte) {
-    shifted();
+/* The register's byte goes out and another comes in, while the core goes on. */
+static void shift(uint32_t byte) {
     write32(CORE_REGISTER_FLASH, byte | CORE_REGISTER_FLASH_SELECT_MASK);
 }
 
-static uint32_t receive(void) {
-    send(0);
+static void send(uint32_t byte) {
     shifted();
-    return read32(CORE_REGISTER_FLASH);
+    shift(byte);
 }
 
-static void deselect(void) {
-    shifted();
-    write32(CORE_REGISTER_FLASH, 0);
+static void release(void) {
+    if (flash.open) {
+        shifted();
+        write32(CORE_REGISTER_FLASH, 0);
+        flash.open = 0;
+    }
 }
 
-static void send_address(uint32_t command, uint32_t at) {
-    send(command);
-    send(at >> 16 & 0xFF);
-    send(at >> 8 & 0xFF);
-    send(at & 0xFF);
+static void begin(uint32_t command) {
+    release();
+    flash.open = command;
+    shift(command);
+}
+
+static void begin_at(uint32_t command, uint32_t at) {
+    /* From memory, as both the core and hosts have it, little-endian: the core takes two cycles to shift by one bit. */
+    const uint8_t *bytes = (const uint8_t *)&flash.at;
+    flash.at = at;
+    begin(command);
+    send(bytes[2]);
+    send(bytes[1]);
+    send(bytes[0]);
 }
 
 int flash_busy(void) {
-    if (flash.busy) {
-        send(FLASH_STATUS);
-        flash.busy = receive() & FLASH_STATUS_BUSY;
-        deselect();
+    if (!flash.busy) {
+        return 0;
     }
-    return flash.busy != 0;
+    /* One status after the other is read until it is free. Each is on its way while the core does something else. */
+    if (flash.open != FLASH_STATUS) {
+        begin(FLASH_STATUS);
+        send(0);
+    }
+    shifted();
+    if (read32(CORE_REGISTER_FLASH) & FLASH_STATUS_BUSY) {
+        shift(0);
+        return 1;
+    }
+    release();
+    flash.busy = 0;
+    return 0;
 }
 
 static void wait(void) {
@@ -50,17 +72,25 @@ static void wait(void) {
     }
 }
 
-void flash_read_begin(uint32_t at) {
+void flash_leave(void) {
     wait();
-    send_address(FLASH_READ, at);
+    release();
+}
+
+void flash_read_begin(uint32_t at) {
+    if (flash.open != FLASH_READ || flash.at != at) {
+        wait();
+        begin_at(FLASH_READ, at);
+        send(0);
+    }
 }
 
 uint8_t flash_read_next(void) {
-    return (uint8_t)receive();
-}
-
-void flash_read_end(void) {
-    deselect();
+    flash.at++;
+    shifted();
+    const uint32_t byte = read32(CORE_REGISTER_FLASH);
+    shift(0); /* the one after it */
+    return (uint8_t)byte;
 }
 
 void flash_read(uint32_t at, uint8_t *to, uint32_t bytes) {
@@ -68,23 +98,17 @@ void flash_read(uint32_t at, uint8_t *to, uint32_t bytes) {
     while (bytes--) {
         *to++ = flash_read_next();
     }
-    flash_read_end();
 }
 
 static void enable(void) {
     wait();
-    send(FLASH_WRITE_ENABLE);
-    deselect();
-}
-
-static void begin_page(void) {
-    enable();
-    send_address(FLASH_PROGRAM, flash.at);
+    begin(FLASH_WRITE_ENABLE);
+    release();
 }
 
 void flash_program_begin(uint32_t at) {
-    flash.at = at;
-    begin_page();
+    enable();
+    begin_at(FLASH_PROGRAM, at);
 }
 
 void flash_program_next(uint32_t byte) {
@@ -92,18 +116,18 @@ void flash_program_next(uint32_t byte) {
     /* One command programs within one page. */
     if (!(++flash.at & (CORE_FLASH_PAGE_BYTES - 1))) {
         flash_program_end();
-        begin_page();
+        flash_program_begin(flash.at);
     }
 }
 
 void flash_program_end(void) {
-    deselect();
+    release();
     flash.busy = 1;
 }
 
 void flash_erase(uint32_t at) {
     enable();
-    send_address(FLASH_ERASE, at);
-    deselect();
+    begin_at(FLASH_ERASE, at);
+    release();
     flash.busy = 1;
 }

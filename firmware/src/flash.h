@@ -5,12 +5,14 @@
 
 #include <stdint.h>
 
-/* Bytes from `at` on are then read one by one, until `flash_read_end`. */
+/* Bytes from `at` on are then read one by one. A read stays open: one that goes on where the last one ended takes no command. */
 void flash_read_begin(uint32_t at);
 uint8_t flash_read_next(void);
-void flash_read_end(void);
 
 void flash_read(uint32_t at, uint8_t *to, uint32_t bytes);
+
+/* Waits until it is free and ends what is open: before other firmware uses it. */
+void flash_leave(void);
 
 /* Bytes from `at` on are then programmed: their zeros become zeros of what is there. */
 void flash_program_begin(uint32_t at);

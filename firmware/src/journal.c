@@ -1,6 +1,7 @@
 /* Flash from CORE_FLASH_JOURNAL on: one sector with the run, then records of CHIP_RECORD_BYTES, filled in the order in which rows are
  * loaded. A record: the payload of RUN_LOAD; LOADED, one byte, 0 when the payload is whole; BEGUN, one byte, not 0xFF when the row
- * was begun; then places for results, each the bad cells' bits and their complement.
+ * was begun; then places for results, each the bad cells' bits and their complement. A row that is done before flash was free for
+ * BEGUN goes without it.
  *
  * The power may go at any moment. A byte under way then has some of its zeros, so nothing counts before its last zero is there: a
  * bit and its complement are never both ones in what is whole, and the run and each result are kept that way. What a cut spoilt
@@ -20,6 +21,7 @@
 #define RESULT_BYTES (2 * CHIP_BAD_BYTES)
 #define RUN_WORDS 4
 #define NO_RECORD UINT16_MAX
+#define NOT_INLINE __attribute__((noinline)) /* what is seldom done saves no registers for what is often looked at */
 
 _Static_assert(CHIP_JOURNAL_RECORDS < NO_RECORD, "records are numbered in 16 bits");
 _Static_assert(RESULTS + CHIP_RECORD_RESULTS * RESULT_BYTES <= CHIP_RECORD_BYTES, "results fit their record");
@@ -29,12 +31,15 @@ static struct run run;
 static struct progress progress;
 static uint16_t records[JOURNAL_ROWS]; /* of each row */
 static uint8_t states[JOURNAL_ROWS];
-static uint8_t resumed[JOURNAL_ROWS]; /* begun before the last reset: a result may have been spoilt */
+static uint8_t resumed[JOURNAL_ROWS]; /* loaded before the last reset: a result may have been spoilt */
+static uint32_t next_record;          /* none has been written from here on */
+
+/* What flash does not have yet: that a row is begun, and the result of one before it. JOURNAL_ROWS: of none. */
+static uint32_t unmarked;
 static struct {
-    uint32_t row; /* JOURNAL_ROWS: none */
+    uint32_t row;
     uint8_t result[RESULT_BYTES];
-} unsettled; /* the result that flash does not have yet */
-static uint32_t next_record; /* none has been written from here on */
+} unsettled;
 
 static uint32_t record_at(uint32_t record) {
     return RECORDS + record * CHIP_RECORD_BYTES;
@@ -59,9 +64,13 @@ static enum kept read_result(uint32_t at, uint8_t *bad) {
     return ones == BLANK ? NOTHING : kept;
 }
 
+static uint32_t results_at(uint32_t record) {
+    return record_at(record) + RESULTS;
+}
+
 /* The first place in a record that is whole or empty, else the last. */
 static uint32_t find_result(uint32_t record, enum kept *kept, uint8_t *bad) {
-    uint32_t at = record_at(record) + RESULTS;
+    uint32_t at = results_at(record);
     for (uint32_t place = 1;; place++, at += RESULT_BYTES) {
         *kept = read_result(at, bad);
         if (*kept != SPOILT || place == CHIP_RECORD_RESULTS) {
@@ -70,10 +79,12 @@ static uint32_t find_result(uint32_t record, enum kept *kept, uint8_t *bad) {
     }
 }
 
-/* A record with no good place left says that all its cells are bad: they were not all verified. */
-static enum kept find_bad(uint32_t record, uint8_t *bad) {
+/* A record with no good place left says that all its cells are bad: they were not all verified. *tried: a result has been written
+ * there, spoilt or whole. */
+static enum kept find_bad(uint32_t record, uint8_t *bad, int *tried) {
     enum kept kept;
-    find_result(record, &kept, bad);
+    const uint32_t at = find_result(record, &kept, bad);
+    *tried = kept != NOTHING || at != results_at(record);
     if (kept == SPOILT) {
         for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
             bad[column >> 3] = (uint8_t)(bad[column >> 3] | 1u << (column & 7));
@@ -105,7 +116,7 @@ static void forget(void) {
         resumed[row] = 0;
     }
     next_record = 0;
-    unsettled.row = JOURNAL_ROWS;
+    unmarked = unsettled.row = JOURNAL_ROWS;
 }
 
 static void run_words(uint32_t *words) {
@@ -150,15 +161,16 @@ static void read_record(uint32_t record) {
         return;
     }
     const uint32_t row = place[0] * CHIP_ROWS + tile_row;
+    int tried;
     records[row] = (uint16_t)record;
+    resumed[row] = 1;
     progress.loaded++;
-    if (find_bad(record, bad) == WHOLE) {
+    if (find_bad(record, bad, &tried) == WHOLE) {
         states[row] = OHMLOOM_ROW_STATE_DONE;
         progress.done++;
         progress.bad += count_bad(bad);
-    } else if (marks[1] != BLANK) {
+    } else if (marks[1] != BLANK || tried) {
         states[row] = OHMLOOM_ROW_STATE_BEGUN;
-        resumed[row] = 1;
         progress.begun++;
     } else {
         states[row] = OHMLOOM_ROW_STATE_LOADED;
@@ -197,10 +209,6 @@ uint32_t journal_targets(uint32_t row) {
     return record_at(records[row]);
 }
 
-void journal_bad(uint32_t row, uint8_t *bad) {
-    find_bad(records[row], bad);
-}
-
 /* Writing. */
 
 static int is_blank(uint32_t sector) {
@@ -209,7 +217,6 @@ static int is_blank(uint32_t sector) {
     while (left && flash_read_next() == BLANK) {
         left--;
     }
-    flash_read_end();
     return left == 0;
 }
 
@@ -260,11 +267,12 @@ static int program_targets(uint32_t at, uint32_t payload) {
     while (index < CHIP_TARGET_BYTES && flash_read_next() == read8(payload + index)) {
         index++;
     }
-    flash_read_end();
     return index == CHIP_TARGET_BYTES;
 }
 
 int journal_load(uint32_t row, uint32_t payload) {
+    journal_settle();
+    journal_mark(); /* of a row that the latch stopped: this one may come before it */
     while (next_record < CHIP_JOURNAL_RECORDS) {
         const uint32_t record = next_record++;
         if (program_targets(record_at(record), payload)) {
@@ -278,15 +286,36 @@ int journal_load(uint32_t row, uint32_t payload) {
     return 0;
 }
 
+/* How far rows are. */
+
 void journal_begun(uint32_t row) {
-    if (states[row] != OHMLOOM_ROW_STATE_BEGUN) {
-        mark(record_at(records[row]) + BEGUN);
-        states[row] = OHMLOOM_ROW_STATE_BEGUN;
-        progress.begun++;
+    if (states[row] == OHMLOOM_ROW_STATE_BEGUN) {
+        return;
+    }
+    states[row] = OHMLOOM_ROW_STATE_BEGUN;
+    progress.begun++;
+    unmarked = row;
+    if (unsettled.row == JOURNAL_ROWS && !flash_busy()) {
+        journal_mark();
+    }
+}
+
+static NOT_INLINE void write_mark(void) {
+    mark(record_at(records[unmarked]) + BEGUN);
+    unmarked = JOURNAL_ROWS;
+}
+
+void journal_mark(void) {
+    if (unmarked != JOURNAL_ROWS) {
+        write_mark();
     }
 }
 
 void journal_done(uint32_t row, const uint8_t *bad) {
+    journal_settle();
+    if (unmarked == row) {
+        unmarked = JOURNAL_ROWS; /* its result says more */
+    }
     unsettled.row = row;
     for (uint32_t index = 0; index < CHIP_BAD_BYTES; index++) {
         unsettled.result[index] = bad[index];
@@ -298,17 +327,27 @@ void journal_done(uint32_t row, const uint8_t *bad) {
     progress.bad += count_bad(bad);
 }
 
-void journal_settle(void) {
-    const uint32_t row = unsettled.row;
-    if (row == JOURNAL_ROWS) {
-        return;
-    }
-    unsettled.row = JOURNAL_ROWS;
+static NOT_INLINE void write_result(void) {
     enum kept kept = NOTHING;
     uint8_t found[CHIP_BAD_BYTES];
-    const uint32_t record = records[row];
-    const uint32_t at = resumed[row] ? find_result(record, &kept, found) : record_at(record) + RESULTS;
+    const uint32_t row = unsettled.row, record = records[row];
+    const uint32_t at = resumed[row] ? find_result(record, &kept, found) : results_at(record);
     if (kept == NOTHING) {
         program(at, unsettled.result, RESULT_BYTES);
     }
+    unsettled.row = JOURNAL_ROWS;
+}
+
+int journal_settle(void) {
+    if (unsettled.row == JOURNAL_ROWS) {
+        return 0;
+    }
+    write_result();
+    return 1;
+}
+
+void journal_bad(uint32_t row, uint8_t *bad) {
+    int tried;
+    journal_settle();
+    find_bad(records[row], bad, &tried);
 }

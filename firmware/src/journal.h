@@ -40,13 +40,20 @@ int journal_load(uint32_t row, uint32_t payload);
 /* Where that payload is in flash. */
 uint32_t journal_targets(uint32_t row);
 
-/* Before a row's first pulse. */
+/* No row waits for the flash: what it is to hold is due until it is free. At most one row's result is due and one row's mark, so a cut
+ * leaves at most two rows that had pulses and are not done in flash: one that was under way, and the one before it. Both are written
+ * once more, whether flash has them as begun or, where the mark was still due, as loaded. */
+
+/* When a row's first attempt starts: its mark is due, and written at once when flash is free. */
 void journal_begun(uint32_t row);
 
-/* After a row's last pulse. bad: one bit a column, CHIP_BAD_BYTES. What flash has of it is written by `journal_settle`, before anything
- * else here is called: the request may be answered first, and a row whose power was cut just then is begun and not done. */
+/* After a row's last pulse; `bad`: one bit a column, CHIP_BAD_BYTES. Its result is due, its mark no more. Waits for the result of the
+ * row before it, where that is still due. */
 void journal_done(uint32_t row, const uint8_t *bad);
-void journal_settle(void);
+
+/* Write what is due. The first answers whether that was anything. */
+int journal_settle(void); /* the result: first, since the row may have been answered */
+void journal_mark(void);
 
 /* The bad cells of a row that is done. */
 void journal_bad(uint32_t row, uint8_t *bad);

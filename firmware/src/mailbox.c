@@ -16,7 +16,7 @@ int mailbox_request(struct request *request) {
     }
     const uint32_t word = read32(CORE_REGISTER_REQUEST);
     request->type = FIELD_GET(CORE_REGISTER_REQUEST_TYPE, word);
-    request->length = FIELD_GET(CORE_REGISTER_REQUEST_LENGTH, word);
+    request->length = word >> CORE_REGISTER_REQUEST_LENGTH_SHIFT; /* the last field: without its mask, which takes as long again */
     request->payload = CORE_STORE_BASE + (FIELD_GET(CORE_REGISTER_STATUS_SLOT, status) << CHIP_SLOT_BITS);
     request->answer = CORE_STORE_BASE + CHIP_ANSWERS_OFFSET +
                       (FIELD_GET(CORE_REGISTER_STATUS_ANSWER_SLOT, status) << CHIP_SLOT_BITS);
@@ -34,7 +34,7 @@ void mailbox_answer(const struct request *request, uint32_t length) {
         put_word(place + OHMLOOM_ERROR_PAYLOAD_DETAIL_OFFSET, (uint32_t)refusal.detail);
         put_word(place + OHMLOOM_ERROR_PAYLOAD_DETAIL_OFFSET + 4, (uint32_t)((uint64_t)refusal.detail >> 32));
     }
-    write32(CORE_REGISTER_ANSWER, FIELD(CORE_REGISTER_ANSWER_TYPE, type) | FIELD(CORE_REGISTER_ANSWER_LENGTH, length));
+    write32(CORE_REGISTER_ANSWER, type | length << CORE_REGISTER_ANSWER_LENGTH_SHIFT);
 }
 
 uint32_t refuse(uint32_t code, int64_t detail) {

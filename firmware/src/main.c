@@ -18,8 +18,7 @@ void firmware_main(uint32_t boots) {
         if (mailbox_request(&request)) {
             trip_rearm();
             commands_execute(&request);
-        } else {
-            run_idle();
         }
+        run_idle();
     }
 }

@@ -11,6 +11,8 @@
 #include "ohmloom.h"
 #include "targets.h"
 
+#include <stddef.h>
+
 #define CELL_CODES (2 * CHIP_COLUMNS)
 
 /* The first row that is loaded and not done. */
@@ -22,8 +24,15 @@ void run_start(void) {
     targets_expect(next_row);
 }
 
+/* What a row's end waited for comes first, the mark that a row is begun last: `journal_begun` has written it, if it could be. */
+static void use_flash(void) {
+    if (!flash_busy() && !journal_settle() && !targets_fetch()) {
+        journal_mark();
+    }
+}
+
 void run_idle(void) {
-    targets_fetch();
+    use_flash();
 }
 
 uint32_t run_begin(const struct request *request) {
@@ -86,7 +95,7 @@ uint32_t run_load(const struct request *request) {
     }
     if (row < next_row) {
         next_row = row;
-        targets_expect(row);
+        targets_expect_these(row, request->payload);
     }
     return 0;
 }
@@ -96,16 +105,30 @@ uint32_t run_load(const struct request *request) {
 /* Whole words, from RAM to the store. */
 static void put_words(uint32_t to, const void *from, uint32_t bytes) {
     const uint32_t *words = from;
-    for (const uint32_t end = to + bytes; to < end; to += 4) {
+    const uint32_t end = to + bytes;
+    /* The loop itself takes as long as what it does. */
+    for (; to + 16 <= end; to += 16, words += 4) {
+        write32(to, words[0]);
+        write32(to + 4, words[1]);
+        write32(to + 8, words[2]);
+        write32(to + 12, words[3]);
+    }
+    for (; to < end; to += 4) {
         write32(to, *words++);
+    }
+}
+
+/* Whole words, from the store to RAM. */
+static void take_words(void *to, uint32_t from, uint32_t bytes) {
+    uint32_t *words = to;
+    for (const uint32_t end = from + bytes; from < end; from += 4) {
+        *words++ = read32(from);
     }
 }
 
 static void wait_for_call(void) {
     while (call_under_way()) {
-        if (!flash_busy()) {
-            targets_fetch();
-        }
+        use_flash();
     }
 }
 
@@ -134,48 +157,47 @@ static int attempt_begin(const struct request *request, const uint8_t *targets) 
     return 1;
 }
 
-/* Waits for the engine. Answers 0 when it was refused; *found: as `cells_found`. */
-static int attempt_end(const struct request *request, uint32_t *found) {
+/* Waits for the engine. Answers 0 when it was refused. */
+static int attempt_end(void) {
     wait_for_call();
-    *found = cells_found(request->answer);
     return call_answered();
 }
 
-/* Reports of rows with cells that are tried again. A report's place in RAM has the answer's head before it, so that both are copied in
- * whole words. */
+/* Reports of rows with cells that are tried again. The report of all attempts has the answer's head before it, so that both are copied
+ * in whole words. */
 
 #define HEAD OHMLOOM_RUN_NEXT_ANSWER_CELLS_OFFSET
 
 static uint32_t report_words[(HEAD + CELLS_BYTES + 3) / 4]; /* of all attempts */
 static uint32_t latest_words[(CELLS_BYTES + 3) / 4];        /* of the last one */
-static uint8_t trying[CHIP_COLUMNS];                        /* whether a cell took part in that */
 
 static uint8_t *report_cells(void) {
     return (uint8_t *)report_words + HEAD;
 }
 
-static void take_latest(uint32_t report) {
-    for (uint32_t index = 0; index < sizeof latest_words / 4; index++) {
-        latest_words[index] = read32(report + 4 * index);
-    }
+static int failed(const uint8_t *cell) {
+    return cell_failed(cell[OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET]);
 }
 
-/* The cells that failed last are to be written, all others left alone. */
-static void choose_failed(uint8_t *targets) {
-    const uint8_t *status = (const uint8_t *)latest_words + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET;
-    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, status += CELL_BYTES) {
-        if (trying[column] && !cell_failed(*status)) {
+/* Those that the last attempt has mended, or that never failed, are left alone. latest: NULL when there has been one attempt only. */
+static void choose_failed(uint8_t *targets, const uint8_t *latest) {
+    const uint8_t *cell = report_cells();
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, cell += CELL_BYTES) {
+        if (latest ? failed(cell) && !failed(latest) : !failed(cell)) {
             targets_leave(targets, column);
+        }
+        if (latest) {
+            latest += CELL_BYTES;
         }
     }
 }
 
-/* Cells that took part in the last attempt: its status and code, and pulses of both. */
+/* Cells that had failed took part in the last attempt: its status and code, and pulses of both. */
 static void merge_latest(void) {
     const uint8_t *latest = (const uint8_t *)latest_words;
     uint8_t *cell = report_cells();
     for (uint32_t column = 0; column < CHIP_COLUMNS; column++, latest += CELL_BYTES, cell += CELL_BYTES) {
-        if (!trying[column]) {
+        if (!failed(cell)) {
             continue;
         }
         uint8_t *pulses = cell + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET;
@@ -189,49 +211,34 @@ static void merge_latest(void) {
         cell[OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET] = latest[OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET];
         cell[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET] = latest[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET];
         cell[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET + 1] = latest[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET + 1];
-        trying[column] = (uint8_t)cell_failed(latest[OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET]);
-    }
-}
-
-/* Before the first report: all cells are to take part in it. */
-static void clear_report(void) {
-    uint8_t *cell = report_cells();
-    for (uint32_t index = 0; index < CELLS_BYTES; index++) {
-        cell[index] = 0;
-    }
-    for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
-        trying[column] = 1;
     }
 }
 
 /* RUN_NEXT. */
 
-static uint32_t put_head(uint32_t answer, uint32_t tile, uint32_t row, uint32_t attempts) {
-    const struct progress *progress = journal_progress();
-    write8(answer + OHMLOOM_RUN_NEXT_ANSWER_TILE_OFFSET, (uint8_t)tile);
-    put_half(answer + OHMLOOM_RUN_NEXT_ANSWER_ROW_OFFSET, row);
-    write8(answer + OHMLOOM_RUN_NEXT_ANSWER_ATTEMPTS_OFFSET, (uint8_t)attempts);
-    put_half(answer + OHMLOOM_RUN_NEXT_ANSWER_LEFT_OFFSET, progress->loaded - progress->done);
-    return HEAD;
-}
-
-/* Attempts after the first, until all cells have converged, retries are used up, or the latch is set. Leaves the report of all in its
- * place. Answers how many there were, or REFUSED; *found: as `cells_found`, of the first, then of the last. */
+/* Attempts after the first, whose report is in the answer's place, until all cells have converged, retries are used up, or the latch is
+ * set. Leaves the report of all in its place. Answers how many there were, or REFUSED; *found: as `cells_found`, of the first, then of
+ * the last. */
 static uint32_t try_again(const struct request *request, uint8_t *targets, uint32_t *found) {
+    const uint8_t *latest = NULL;
     uint32_t attempts = 0;
-    take_latest(request->answer);
+    take_words(report_words, request->answer, sizeof report_words);
     while (*found == CELLS_FAILED && attempts < journal_run()->retries) {
-        choose_failed(targets);
+        choose_failed(targets, latest);
         const int begun = attempt_begin(request, targets);
-        merge_latest();
-        if (!begun || !attempt_end(request, found)) {
+        if (latest) {
+            merge_latest();
+        }
+        if (!begun || !attempt_end()) {
             return REFUSED;
         }
-        take_latest(request->answer);
+        latest = (const uint8_t *)latest_words;
+        take_words(latest_words, request->answer, sizeof latest_words);
+        *found = cells_found(request->answer);
         attempts++;
     }
     merge_latest();
-    put_words(request->answer, report_words, HEAD + CELLS_BYTES);
+    put_words(request->answer, report_words, sizeof report_words);
     return attempts;
 }
 
@@ -245,37 +252,47 @@ static void note_done(uint32_t row, uint32_t found, uint32_t report) {
     journal_done(row, bad);
 }
 
+_Static_assert(OHMLOOM_RUN_NEXT_ANSWER_TILE_OFFSET == OHMLOOM_RUN_LOAD_REQUEST_TILE_OFFSET &&
+                   OHMLOOM_RUN_NEXT_ANSWER_ROW_OFFSET == OHMLOOM_RUN_LOAD_REQUEST_ROW_OFFSET &&
+                   OHMLOOM_RUN_NEXT_ANSWER_ATTEMPTS_OFFSET == 3 && OHMLOOM_RUN_NEXT_ANSWER_LEFT_OFFSET == 4,
+               "an answer begins as its row's targets do");
+
+/* The answer's first bytes. row: those of its targets, in a whole word. */
+static uint32_t put_head(uint32_t answer, uint32_t row, uint32_t attempts) {
+    const struct progress *progress = journal_progress();
+    write32(answer, row);
+    write8(answer + OHMLOOM_RUN_NEXT_ANSWER_ATTEMPTS_OFFSET, (uint8_t)attempts);
+    write16(answer + OHMLOOM_RUN_NEXT_ANSWER_LEFT_OFFSET, (uint16_t)(progress->loaded - progress->done));
+    return HEAD;
+}
+
 uint32_t run_next(const struct request *request) {
     const uint32_t row = next_row;
     if (row == JOURNAL_ROWS) {
-        return put_head(request->answer, 0, OHMLOOM_NO_ROW, 0);
+        return put_head(request->answer, OHMLOOM_NO_ROW << 8 * OHMLOOM_RUN_NEXT_ANSWER_ROW_OFFSET, 0);
     }
     uint8_t *targets = targets_take(row);
-    const uint32_t tile = targets[OHMLOOM_RUN_LOAD_REQUEST_TILE_OFFSET];
-    journal_begun(row);
     const int begun = attempt_begin(request, targets);
     /* While the engine works: */
+    journal_begun(row);
     const uint32_t after = journal_open(row + 1);
     targets_expect(after);
-    clear_report();
-    uint32_t found, attempts = 1;
-    if (!begun || !attempt_end(request, &found)) {
+    if (!begun || !attempt_end()) {
         return refuse_too(request);
     }
+    uint32_t attempts = 1, found = cells_move(request->answer, HEAD);
     if (found == CELLS_FAILED && journal_run()->retries) {
         const uint32_t more = try_again(request, targets, &found);
         if (more == REFUSED) {
             return refuse_too(request);
         }
         attempts += more;
-    } else {
-        cells_move(request->answer, HEAD);
     }
     if (!(found & CELLS_TRIPPED)) {
         note_done(row, found, request->answer + HEAD);
         next_row = after;
     }
-    return put_head(request->answer, tile, row - tile * CHIP_ROWS, attempts) + CELLS_BYTES;
+    return put_head(request->answer, *(const uint32_t *)targets, attempts) + CELLS_BYTES;
 }
 
 uint32_t run_status(const struct request *request) {

@@ -1,12 +1,13 @@
 #include "targets.h"
 
 #include "flash.h"
+#include "hw.h"
 #include "journal.h"
 #include "ohmloom.h"
 
 #define CELLS OHMLOOM_RUN_LOAD_REQUEST_CELLS_OFFSET
 #define MASK OHMLOOM_FORM_REQUEST_MASK_OFFSET
-#define SOME 8u /* bytes, a fraction of the time that a request may wait */
+#define SOME 4u /* bytes, a fraction of the time that a request may wait */
 
 _Static_assert(MASK == CELLS, "a mask is made in the place of its cells");
 
@@ -45,6 +46,13 @@ static void make_mask(uint8_t *targets) {
     }
 }
 
+static void have_all(void) {
+    expected->have = CHIP_TARGET_BYTES;
+    if (forming()) {
+        make_mask((uint8_t *)expected->words);
+    }
+}
+
 static void fetch(uint32_t most) {
     uint8_t *bytes = (uint8_t *)expected->words;
     uint32_t left = CHIP_TARGET_BYTES - expected->have;
@@ -53,8 +61,8 @@ static void fetch(uint32_t most) {
     }
     flash_read(journal_targets(expected->row) + expected->have, bytes + expected->have, left);
     expected->have += left;
-    if (expected->have == CHIP_TARGET_BYTES && forming()) {
-        make_mask(bytes);
+    if (expected->have == CHIP_TARGET_BYTES) {
+        have_all();
     }
 }
 
@@ -76,10 +84,20 @@ void targets_expect(uint32_t row) {
     }
 }
 
-void targets_fetch(void) {
-    if (expected->row < JOURNAL_ROWS && expected->have < CHIP_TARGET_BYTES && !flash_busy()) {
-        fetch(SOME);
+void targets_expect_these(uint32_t row, uint32_t payload) {
+    targets_expect(row);
+    for (uint32_t index = 0; index < sizeof expected->words / 4; index++) {
+        expected->words[index] = read32(payload + 4 * index);
     }
+    have_all();
+}
+
+int targets_fetch(void) {
+    if (expected->row >= JOURNAL_ROWS || expected->have == CHIP_TARGET_BYTES) {
+        return 0;
+    }
+    fetch(SOME);
+    return 1;
 }
 
 void targets_leave(uint8_t *targets, uint32_t column) {

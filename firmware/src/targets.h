@@ -20,8 +20,11 @@ uint32_t targets_bytes(void);
 /* From now on, `targets_fetch` reads this row's. */
 void targets_expect(uint32_t row);
 
-/* Reads some bytes of the expected row, when flash is not busy: for spare time. */
-void targets_fetch(void);
+/* The same, and here they are: at an address, as RUN_LOAD brings them. */
+void targets_expect_these(uint32_t row, uint32_t payload);
+
+/* For spare time, when flash is free: reads some bytes of the expected row. Answers 0 when all are there. */
+int targets_fetch(void);
 
 /* A cell is left alone. */
 void targets_leave(uint8_t *targets, uint32_t column);

@@ -5,6 +5,7 @@
 #include "firmware.h"
 #include "flash.h"
 #include "hw.h"
+#include "journal.h"
 #include "ohmloom.h"
 #include "restart.h"
 
@@ -38,7 +39,6 @@ static uint32_t flash_crc32(uint32_t at, uint32_t bytes) {
     while (bytes--) {
         crc = crc32_next(crc, flash_read_next());
     }
-    flash_read_end();
     return ~crc;
 }
 
@@ -76,8 +76,6 @@ static uint32_t keep(uint32_t bytes, uint32_t crc) {
     const uint32_t kept = flash_crc32(place, bytes);
     if (kept == crc) {
         flash_erase(old);
-        while (flash_busy()) {
-        }
     }
     return kept;
 }
@@ -118,6 +116,9 @@ uint32_t update_boot(const struct request *request) {
             return refuse(OHMLOOM_ERROR_BAD_VALUE, kept);
         }
     }
+    journal_settle();
+    journal_mark();
+    flash_leave();
     mailbox_answer(request, 0);
     restart_staged(firmware_boots + 1);
 }
