@@ -17,6 +17,9 @@
 /* Which of those a report at this address has. */
 uint32_t cells_found(uint32_t report);
 
+/* One bit a column, CHIP_BAD_BYTES: of the cells that ended without having converged. Answers how many they are. */
+uint32_t cells_bad(uint32_t report, uint8_t *bad);
+
 /* Whether a cell ended without having converged. */
 int cell_failed(uint32_t status);
 

@@ -3,6 +3,8 @@
 #include "flash_commands.h"
 #include "hw.h"
 
+#define NEWS (CORE_REGISTER_STATUS_PENDING_MASK | CORE_REGISTER_STATUS_CALLING_MASK)
+
 static struct {
     uint32_t open; /* the command that has the flash selected, 0 when none has */
     uint32_t at;   /* where the next byte is read or programmed */
@@ -85,19 +87,43 @@ void flash_read_begin(uint32_t at) {
     }
 }
 
-uint8_t flash_read_next(void) {
-    flash.at++;
-    shifted();
+/* The byte that has come; the next one is on its way. */
+static uint8_t next(void) {
     const uint32_t byte = read32(CORE_REGISTER_FLASH);
-    shift(0); /* the one after it */
+    shift(0);
     return (uint8_t)byte;
 }
 
-void flash_read(uint32_t at, uint8_t *to, uint32_t bytes) {
+uint8_t flash_read_next(void) {
+    flash.at++;
+    shifted();
+    return next();
+}
+
+uint32_t flash_read(uint32_t at, uint8_t *to, uint32_t bytes) {
     flash_read_begin(at);
-    while (bytes--) {
-        *to++ = flash_read_next();
+    flash.at += bytes;
+    for (uint32_t left = bytes; left; left--) {
+        shifted();
+        *to++ = next();
     }
+    return bytes;
+}
+
+uint32_t flash_read_meanwhile(uint32_t at, uint8_t *to, uint32_t bytes) {
+    uint8_t *const start = to, *const end = to + bytes;
+    flash_read_begin(at);
+    uint32_t status = read32(CORE_REGISTER_STATUS);
+    const uint32_t then = status & NEWS;
+    while (to != end && (status & NEWS) == then) {
+        do {
+            status = read32(CORE_REGISTER_STATUS);
+        } while (status & CORE_REGISTER_STATUS_SHIFTING_MASK);
+        *to++ = next();
+    }
+    const uint32_t had = (uint32_t)(to - start);
+    flash.at += had;
+    return had;
 }
 
 static void enable(void) {

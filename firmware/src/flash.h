@@ -9,7 +9,11 @@
 void flash_read_begin(uint32_t at);
 uint8_t flash_read_next(void);
 
-void flash_read(uint32_t at, uint8_t *to, uint32_t bytes);
+/* Answers `bytes`. */
+uint32_t flash_read(uint32_t at, uint8_t *to, uint32_t bytes);
+
+/* The same, until a request comes or a call has been answered. Answers how many bytes it has read, at least one. */
+uint32_t flash_read_meanwhile(uint32_t at, uint8_t *to, uint32_t bytes);
 
 /* Waits until it is free and ends what is open: before other firmware uses it. */
 void flash_leave(void);

@@ -311,7 +311,7 @@ void journal_mark(void) {
     }
 }
 
-void journal_done(uint32_t row, const uint8_t *bad) {
+void journal_done(uint32_t row, const uint8_t *bad, uint32_t count) {
     journal_settle();
     if (unmarked == row) {
         unmarked = JOURNAL_ROWS; /* its result says more */
@@ -324,7 +324,7 @@ void journal_done(uint32_t row, const uint8_t *bad) {
     states[row] = OHMLOOM_ROW_STATE_DONE;
     progress.begun--;
     progress.done++;
-    progress.bad += count_bad(bad);
+    progress.bad += count;
 }
 
 static NOT_INLINE void write_result(void) {

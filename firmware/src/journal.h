@@ -47,9 +47,9 @@ uint32_t journal_targets(uint32_t row);
 /* When a row's first attempt starts: its mark is due, and written at once when flash is free. */
 void journal_begun(uint32_t row);
 
-/* After a row's last pulse; `bad`: one bit a column, CHIP_BAD_BYTES. Its result is due, its mark no more. Waits for the result of the
+/* After a row's last pulse; `bad`: one bit a column, CHIP_BAD_BYTES, `count` of them. Its result is due, its mark no more. Waits for the result of the
  * row before it, where that is still due. */
-void journal_done(uint32_t row, const uint8_t *bad);
+void journal_done(uint32_t row, const uint8_t *bad, uint32_t count);
 
 /* Write what is due. The first answers whether that was anything. */
 int journal_settle(void); /* the result: first, since the row may have been answered */

@@ -5,6 +5,7 @@
 #include "hw.h"
 #include "journal.h"
 #include "mailbox.h"
+#include "ohmloom.h"
 #include "run.h"
 #include "trip.h"
 
@@ -18,6 +19,9 @@ void firmware_main(uint32_t boots) {
         if (mailbox_request(&request)) {
             trip_rearm();
             commands_execute(&request);
+            if (request.type == OHMLOOM_COMMAND_RUN_NEXT) {
+                continue; /* to the next row, if it is asked for: what flash is to have of this one is written while that one's engine works */
+            }
         }
         run_idle();
     }

@@ -139,8 +139,10 @@ static uint32_t refuse_too(const struct request *request) {
 }
 
 static int arm(const struct request *request) {
-    put_half(request->payload + OHMLOOM_WRITE_REGISTERS_REQUEST_ADDRESS_OFFSET, OHMLOOM_REGISTER_ARM / 4);
-    put_word(request->payload + OHMLOOM_WRITE_REGISTERS_REQUEST_VALUES_OFFSET, journal_run()->key);
+    const uint32_t key = journal_run()->key, value = request->payload + OHMLOOM_WRITE_REGISTERS_REQUEST_VALUES_OFFSET;
+    write16(request->payload + OHMLOOM_WRITE_REGISTERS_REQUEST_ADDRESS_OFFSET, OHMLOOM_REGISTER_ARM / 4);
+    write16(value, (uint16_t)key);
+    write16(value + 2, (uint16_t)(key >> 16));
     call_begin(OHMLOOM_COMMAND_WRITE_REGISTERS, OHMLOOM_WRITE_REGISTERS_REQUEST_VALUES_OFFSET + 4);
     wait_for_call();
     return call_answered();
@@ -219,7 +221,7 @@ static void merge_latest(void) {
 /* Attempts after the first, whose report is in the answer's place, until all cells have converged, retries are used up, or the latch is
  * set. Leaves the report of all in its place. Answers how many there were, or REFUSED; *found: as `cells_found`, of the first, then of
  * the last. */
-static uint32_t try_again(const struct request *request, uint8_t *targets, uint32_t *found) {
+static __attribute__((noinline)) uint32_t try_again(const struct request *request, uint8_t *targets, uint32_t *found) {
     const uint8_t *latest = NULL;
     uint32_t attempts = 0;
     take_words(report_words, request->answer, sizeof report_words);
@@ -244,12 +246,7 @@ static uint32_t try_again(const struct request *request, uint8_t *targets, uint3
 
 static void note_done(uint32_t row, uint32_t found, uint32_t report) {
     uint8_t bad[CHIP_BAD_BYTES] = {0};
-    for (uint32_t column = 0; found && column < CHIP_COLUMNS; column++, report += CELL_BYTES) {
-        if (cell_failed(read8(report + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET))) {
-            bad[column >> 3] = (uint8_t)(bad[column >> 3] | 1u << (column & 7));
-        }
-    }
-    journal_done(row, bad);
+    journal_done(row, bad, found ? cells_bad(report, bad) : 0);
 }
 
 _Static_assert(OHMLOOM_RUN_NEXT_ANSWER_TILE_OFFSET == OHMLOOM_RUN_LOAD_REQUEST_TILE_OFFSET &&

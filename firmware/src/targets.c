@@ -7,7 +7,7 @@
 
 #define CELLS OHMLOOM_RUN_LOAD_REQUEST_CELLS_OFFSET
 #define MASK OHMLOOM_FORM_REQUEST_MASK_OFFSET
-#define SOME 4u /* bytes, a fraction of the time that a request may wait */
+#define NOT_INLINE __attribute__((noinline)) /* what is done once a row saves no registers for what is asked all the time */
 
 _Static_assert(MASK == CELLS, "a mask is made in the place of its cells");
 
@@ -53,28 +53,30 @@ static void have_all(void) {
     }
 }
 
-static void fetch(uint32_t most) {
-    uint8_t *bytes = (uint8_t *)expected->words;
-    uint32_t left = CHIP_TARGET_BYTES - expected->have;
-    if (left > most) {
-        left = most;
-    }
-    flash_read(journal_targets(expected->row) + expected->have, bytes + expected->have, left);
-    expected->have += left;
+/* The rest of the expected row's, with one of flash's ways to read. */
+static void fetch(uint32_t (*read)(uint32_t at, uint8_t *to, uint32_t bytes)) {
+    const uint32_t have = expected->have;
+    expected->have += read(journal_targets(expected->row) + have, (uint8_t *)expected->words + have, CHIP_TARGET_BYTES - have);
     if (expected->have == CHIP_TARGET_BYTES) {
         have_all();
     }
 }
 
-uint8_t *targets_take(uint32_t row) {
+static NOT_INLINE void fetch_all(uint32_t row) {
     targets_expect(row);
     if (expected->have < CHIP_TARGET_BYTES) {
-        fetch(CHIP_TARGET_BYTES);
+        fetch(flash_read);
+    }
+}
+
+uint8_t *targets_take(uint32_t row) {
+    if (expected->row != row || expected->have < CHIP_TARGET_BYTES) {
+        fetch_all(row);
     }
     struct targets *targets = expected;
     expected = taken;
     taken = targets;
-    empty(expected, TARGETS_NO_ROW);
+    expected->row = TARGETS_NO_ROW;
     return (uint8_t *)targets->words;
 }
 
@@ -92,12 +94,13 @@ void targets_expect_these(uint32_t row, uint32_t payload) {
     have_all();
 }
 
-int targets_fetch(void) {
-    if (expected->row >= JOURNAL_ROWS || expected->have == CHIP_TARGET_BYTES) {
-        return 0;
-    }
-    fetch(SOME);
+static NOT_INLINE int fetch_some(void) {
+    fetch(flash_read_meanwhile);
     return 1;
+}
+
+int targets_fetch(void) {
+    return expected->row < JOURNAL_ROWS && expected->have < CHIP_TARGET_BYTES && fetch_some();
 }
 
 void targets_leave(uint8_t *targets, uint32_t column) {
