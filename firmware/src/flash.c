@@ -137,12 +137,16 @@ void flash_program_begin(uint32_t at) {
     begin_at(FLASH_PROGRAM, at);
 }
 
+static __attribute__((noinline)) void next_page(void) {
+    flash_program_end();
+    flash_program_begin(flash.at);
+}
+
 void flash_program_next(uint32_t byte) {
     send(byte & 0xFF);
     /* One command programs within one page. */
     if (!(++flash.at & (CORE_FLASH_PAGE_BYTES - 1))) {
-        flash_program_end();
-        flash_program_begin(flash.at);
+        next_page();
     }
 }
 

@@ -9,20 +9,26 @@
 #include "run.h"
 #include "trip.h"
 
+/* Rounds of the loop below in which the link shows a request that has waited for the answer of the one before. */
+#define ROUNDS 4
+
 void firmware_main(uint32_t boots) {
     firmware_boots = boots;
     journal_start();
     run_start();
     write32(CORE_REGISTER_ALIVE, 1);
-    for (;;) {
+    for (uint32_t left = 0;;) {
         struct request request;
         if (mailbox_request(&request)) {
             trip_rearm();
             commands_execute(&request);
-            if (request.type == OHMLOOM_COMMAND_RUN_NEXT) {
-                continue; /* to the next row, if it is asked for: what flash is to have of this one is written while that one's engine works */
-            }
+            /* The next row comes first: what flash is to have of this one can be written while the engine works. */
+            left = request.type == OHMLOOM_COMMAND_RUN_NEXT ? ROUNDS : 0;
         }
-        run_idle();
+        if (left) {
+            left--;
+        } else {
+            run_idle();
+        }
     }
 }
