@@ -27,12 +27,21 @@ class TwinBoard(Board):
     def _attach(self) -> None:
         self.twin = Twin(self.fabric)
         self._kept: bytes | None = None  # of the controller's memory
-        self._fresh = True  # the flash is as it comes
+        self._fresh = True  # the flash's images are as they come
 
     def _start(self) -> None:
         self.twin.boot(self._fresh)
         if self._kept is not None:
             self.twin.set_memory(np.frombuffer(self._kept, "<u2"))
+
+    def power_cycle(self) -> None:
+        """Power-up after `Twin.cut_power`: cells and flash are as they were left, and the controller remembers nothing else."""
+        flash = self.twin.flash(FLASH_START, IMAGES + flash_bytes(self.fabric.spec))
+        self.twin.close()
+        self.twin = Twin(self.fabric)
+        fresh = flash[:IMAGES] == self.twin.flash(FLASH_START, IMAGES)
+        self.twin.set_flash(FLASH_START, flash)
+        self.twin.boot(fresh)
 
     @property
     def baud(self) -> int:
@@ -85,6 +94,6 @@ class TwinBoard(Board):
             flash = arrays["flash_images"].tobytes() + flash
         else:
             flash = self.twin.flash(FLASH_START, IMAGES) + flash
-        self._fresh = flash == self.twin.flash(FLASH_START, len(flash))
+        self._fresh = flash[:IMAGES] == self.twin.flash(FLASH_START, IMAGES)
         self.twin.set_flash(FLASH_START, flash)
         self._kept = bytes(content)

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ohmloom.errors import Error
-from ohmloom.spec import ChipSpec
+from ohmloom.spec import ChipSpec, core
 from ohmloom.spec.commands import ADVANCE
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.switches import SwitchMap
@@ -52,7 +52,7 @@ def firmware(spec: ChipSpec) -> bytes:
 
 
 def booted(spec: ChipSpec, boot: Callable[[], bytes]) -> bytes:
-    """What the twin of a chip remembers when it has started with its own firmware and an empty journal, from `boot` where it is new."""
+    """What the twin of a chip remembers when its own firmware is about to read the journal, from `boot` where that is new."""
 
     def build(folder: Path) -> Path:
         (folder / "booted").write_bytes(boot())
@@ -167,6 +167,7 @@ def _header(spec: ChipSpec, generated: str) -> str:
         "CLOCK_HZ": spec.controller.clock_hz,
         "ADVANCE_BYTES": ADVANCE.request.header_bytes,
         "STORE_WORDS": -(-MemoryMap(spec).bytes // 2),
+        "JOURNAL": core.FLASH_JOURNAL,
     }
     lines = [
         "#pragma once",

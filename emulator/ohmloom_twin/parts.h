@@ -166,6 +166,7 @@ struct Flash {
     uint8_t command = 0, out = 0xFF;
     size_t bits = 0;
     std::vector<uint8_t> page;
+    bool at_journal = false;  // the journal's first byte is about to be read
     FIELDS(before, changing, busy_until, selected, level, enabled, miso, shift, address, command, out, bits, page)  // not the content
     explicit Flash(double clock_hz)
         : program_cycles(uint64_t(PROGRAM_S * clock_hz)), erase_cycles(uint64_t(ERASE_S * clock_hz)) {}
@@ -195,6 +196,7 @@ struct Flash {
         if (command == STATUS) out = (now < busy_until) | enabled << 1;
         if (now < busy_until) return;
         if (number >= 2 && number <= 4) address = (address << 8 | value) & (BYTES - 1);
+        if (command == READ && number == 3 && (address & 0xFFFF) == JOURNAL >> 8) at_journal = true;
         if (command == READ && number >= 4) out = content[address++ & (BYTES - 1)];
         if (command == PROGRAM && number > 4) page.push_back(value);
     }
@@ -222,13 +224,16 @@ struct Flash {
         before.assign(content.begin() + start, content.begin() + start + count);
     }
 
-    // The supply fails: bits that are being changed are left as they were or as they would be.
+    // The supply fails: of the bits that are being changed, the longer it has taken the more are as they would be.
     void cut(uint64_t now, uint32_t random) {
         if (now >= busy_until) return;
-        for (size_t place = 0; place < before.size(); ++place) {
+        const double left = double(busy_until - now) / (before.size() == PAGE ? program_cycles : erase_cycles);
+        const auto threshold = uint32_t(std::min(left, 1.0) * UINT32_MAX);
+        for (size_t bit = 0; bit < 8 * before.size(); ++bit) {
             random = random * 1664525u + 1013904223u;
-            const uint8_t old = random >> 24;
-            content[changing + place] = (content[changing + place] & ~old) | (before[place] & old);
+            const uint8_t mask = random < threshold ? 1u << bit % 8 : 0;
+            uint8_t &byte = content[changing + bit / 8];
+            byte = (byte & ~mask) | (before[bit / 8] & mask);
         }
         busy_until = 0;
     }

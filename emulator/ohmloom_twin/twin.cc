@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <vector>
 #include "controller.cc"
@@ -40,6 +41,8 @@ struct Twin {
     bool rx = true;
     std::vector<uint8_t> asked, answer;
     size_t answered = 0;
+    uint64_t power_fails = std::numeric_limits<uint64_t>::max();  // the cycle before which it does
+    uint32_t power_seed = 0;
 
     FIELDS(rows, rails, switches, adcs, flash, row_bus, rail_bus, adc_bus, switch_bus, reset_n, gate, was_open, over, cycle, opened, executed,
            changed, drive, driven, converted, stages, garbage, rx)
@@ -100,6 +103,16 @@ struct Twin {
         }
         was_open = gate;
         adcs.cycle(adc_bus, [&](int channel, int16_t *codes) { sample(channel, codes); });
+    }
+
+    // Whether there is power in this cycle. Without it a pulse under way ends here, and a change of the flash stays half done.
+    bool powered() {
+        if (cycle != power_fails) return cycle < power_fails;
+        flush();
+        if (was_open) fabric.gate_closes(cycle - opened);
+        flash.cut(cycle, power_seed);
+        ++cycle;
+        return false;
     }
 
     void emulation() {
@@ -223,15 +236,20 @@ void twin_flash_read(void *twin, uint64_t offset, uint64_t length, uint8_t *byte
 void twin_flash_write(void *twin, uint64_t offset, uint64_t length, const uint8_t *bytes) {
     std::memcpy(static_cast<Twin *>(twin)->flash.content.data() + offset, bytes, length);
 }
-void twin_flash_cut(void *twin, uint32_t random) {
-    static_cast<Twin *>(twin)->flash.cut(static_cast<Twin *>(twin)->cycle, random);
+
+// The power fails after that many more cycles, in a `twin_feed`. It does not come back: another twin has what is in the flash then.
+void twin_cut(void *twin, uint64_t cycles, uint32_t seed) {
+    Twin &mine = *static_cast<Twin *>(twin);
+    mine.power_fails = mine.cycle + cycles;
+    mine.power_seed = seed;
 }
 
-// Runs until the firmware can be asked, or for `most` cycles; whether it can be.
-int twin_boot(void *twin, uint64_t most) {
+// Runs until the firmware is about to read the journal, or until it can be asked, but for `most` cycles; whether it has come so far.
+int twin_boot(void *twin, uint64_t most, int journal) {
     Twin &mine = *static_cast<Twin *>(twin);
-    for (const uint64_t end = mine.cycle + most; mine.cycle < end && !mine.top.PORT(alive).get<uint32_t>();) mine.tick();
-    return mine.top.PORT(alive).get<uint32_t>();
+    const auto there = [&] { return journal ? mine.flash.at_journal : bool(mine.top.PORT(alive).get<uint32_t>()); };
+    for (const uint64_t end = mine.cycle + most; mine.cycle < end && !there();) mine.tick();
+    return there();
 }
 
 // All that the twin remembers but for its flash's content, as `length` bytes that the twin owns until the next call.
@@ -259,7 +277,7 @@ size_t twin_feed(void *pointer, const uint8_t *data, size_t length, uint32_t bau
     Twin &twin = *static_cast<Twin *>(pointer);
     Line line{twin, data, length};
     line.bit = double(CLOCK_HZ) / baud;
-    for (uint64_t silent = 0; silent < quiet; ++silent) {
+    for (uint64_t silent = 0; silent < quiet && twin.powered(); ++silent) {
         line.before();
         twin.tick();
         line.after();

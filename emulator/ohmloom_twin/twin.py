@@ -66,8 +66,8 @@ class Twin:
             ("twin_store_write", None, [ctypes.c_void_p, ctypes.c_void_p]),
             ("twin_flash_read", None, [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p]),
             ("twin_flash_write", None, [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_char_p]),
-            ("twin_flash_cut", None, [ctypes.c_void_p, ctypes.c_uint32]),
-            ("twin_boot", ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64]),
+            ("twin_cut", None, [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32]),
+            ("twin_boot", ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int]),
             ("twin_save", ctypes.c_void_p, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint64)]),
             ("twin_load", ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64]),
             (
@@ -146,13 +146,12 @@ class Twin:
     def boot(self, fresh: bool = False) -> None:
         """Runs until the firmware, or the boot ROM without one, can be asked.
 
-        fresh: the flash holds what a new twin's does, and nothing has run; then this is done once and kept.
+        fresh: nothing has run, and the flash's images are a new twin's; then the way to where the journal is read is gone once and kept.
         """
-        if not fresh:
-            self._run_boot()
-            return
-        if not self._load(booted(self.spec, self._first_boot)):
+        if fresh and not self._load(booted(self.spec, self._first_boot)):
             raise Error(f"{self.spec.name}: a file in {cache_folder()} is damaged; remove it")
+        if not self._library.twin_boot(self._handle, BOOT_CYCLES, False):
+            raise Error(f"{self.spec.name}: the firmware has not started within {BOOT_CYCLES} cycles")
 
     def save(self) -> bytes:
         """All that the controller and the parts remember, between two calls of `feed`; neither the fabric nor the flash's content."""
@@ -168,13 +167,15 @@ class Twin:
     def _load(self, saved: bytes) -> bool:
         return bool(self._library.twin_load(self._handle, saved, len(saved)))
 
-    def _run_boot(self) -> None:
-        if not self._library.twin_boot(self._handle, BOOT_CYCLES):
-            raise Error(f"{self.spec.name}: the firmware has not started within {BOOT_CYCLES} cycles")
-
     def _first_boot(self) -> bytes:
-        self._run_boot()
+        if not self._library.twin_boot(self._handle, BOOT_CYCLES, True):
+            raise Error(f"{self.spec.name}: the firmware has not read the journal within {BOOT_CYCLES} cycles")
         return self.save()
+
+    def cut_power(self, cycles: int, seed: int) -> None:
+        """The power fails after that many more cycles of `feed`, for good. A pulse under way ends there, and what was being written to the
+        flash is left half done, by `seed`: `flash` shows it, for another twin to start with."""
+        self._library.twin_cut(self._handle, cycles, seed)
 
     def _guarded(self, function: Any) -> Any:
         """An exception cannot pass through C++: `feed` raises it."""

@@ -1,5 +1,5 @@
 /* The boot ROM: copies the newest valid image from flash to RAM, checks it there, and starts it. With none it takes one over
- * the link: UPDATE, and BOOT to RAM. All else is refused with NO_FIRMWARE. */
+ * the link: UPDATE, and BOOT to RAM. All else is refused with NO_FIRMWARE, and so is BOOT of another image than the one that came. */
 #include "chip.h"
 #include "flash_commands.h"
 #include "hw.h"
@@ -50,24 +50,21 @@ static NOT_INLINE uint32_t body_bytes(uint32_t image) {
     return bytes;
 }
 
-static NOT_INLINE int image_good(uint32_t image) {
-    uint32_t left = body_bytes(image), crc = ~UINT32_C(0);
-    if (!left) {
-        return 0;
-    }
-    uint32_t at = image + CORE_IMAGE_HEADER_BYTES;
+/* CRC-32 of at least one byte. */
+static NOT_INLINE uint32_t crc32(uint32_t at, uint32_t bytes) {
+    uint32_t crc = ~UINT32_C(0);
     do {
         crc ^= read8(at++);
         crc = crc >> 4 ^ nibbles[crc & 15];
         crc = crc >> 4 ^ nibbles[crc & 15];
-    } while (--left);
-    return ~crc == read32(image + CORE_IMAGE_CRC_OFFSET);
+    } while (--bytes);
+    return ~crc;
 }
 
 /* The version of the image in flash, 0 if there is none; leaves its header in RAM. */
 static NOT_INLINE __attribute__((used)) uint32_t flash_version(uint32_t image) {
     flash_read(image, CORE_IMAGE_HEADER_BYTES);
-    return body_bytes(CORE_RAM_BASE) ? read32(CORE_RAM_BASE + CORE_IMAGE_VERSION_OFFSET) : 0;
+    return body_bytes(CORE_RAM_BASE) ? read32(opaque(CORE_RAM_BASE) + CORE_IMAGE_VERSION_OFFSET) : 0;
 }
 
 static __attribute__((noreturn)) void start(uint32_t boots) {
@@ -78,8 +75,9 @@ static __attribute__((noreturn)) void start(uint32_t boots) {
 
 static NOT_INLINE __attribute__((used)) void flash_start(uint32_t image) {
     if (flash_version(image)) {
-        flash_read(image, read32(CORE_RAM_BASE + CORE_IMAGE_BYTES_OFFSET));
-        if (image_good(CORE_RAM_BASE)) {
+        flash_read(image, read32(opaque(CORE_RAM_BASE) + CORE_IMAGE_BYTES_OFFSET));
+        const uint32_t ram = opaque(CORE_RAM_BASE), bytes = body_bytes(ram);
+        if (bytes && crc32(ram + CORE_IMAGE_HEADER_BYTES, bytes) == read32(ram + CORE_IMAGE_CRC_OFFSET)) {
             start(0);
         }
     }
@@ -97,34 +95,51 @@ static __attribute__((noreturn, used)) void rom_staged(uint32_t boots) {
     start(boots);
 }
 
-static NOT_INLINE __attribute__((used)) void serve(void) {
+_Static_assert(OHMLOOM_BOOT_REQUEST_TARGET_OFFSET == 0 && OHMLOOM_BOOT_REQUEST_BYTES_OFFSET == 1 && OHMLOOM_BOOT_REQUEST_CRC_OFFSET == 5,
+               "a BOOT's fields in words");
+
+/* Whether a BOOT's payload, whose first word is `first`, names the image that is staged, and that begins as one. The CRC-32 in the
+ * request covers all of it, more than the one in its header. */
+static int is_staged(uint32_t payload, uint32_t first) {
+    const uint32_t second = read32(payload + 4), bytes = first >> 8, crc = second >> 8 | read32(payload + 8) << 24;
+    return !(second & 0xFF) && body_bytes(STAGE) && read32(opaque(STAGE) + CORE_IMAGE_BYTES_OFFSET) == bytes &&
+           crc32(STAGE, bytes) == crc;
+}
+
+/* Ends a request, and with it `serve`, which would otherwise take room to get its registers back. */
+static __attribute__((noreturn)) void answer(uint32_t word) {
+    write32(CORE_REGISTER_ANSWER, word);
+    __asm__ volatile("j serve_next");
+    __builtin_unreachable();
+}
+
+static __attribute__((noreturn, used)) void serve(void) {
     uint32_t status;
     do {
         status = read32(CORE_REGISTER_STATUS);
     } while (!(status & CORE_REGISTER_STATUS_PENDING_MASK));
     const uint32_t request = read32(CORE_REGISTER_REQUEST);
     const uint32_t type = FIELD_GET(CORE_REGISTER_REQUEST_TYPE, request);
-    const uint32_t asked = CORE_STORE_BASE + (FIELD_GET(CORE_REGISTER_STATUS_SLOT, status) << CHIP_SLOT_BITS);
+    const uint32_t payload = opaque(CORE_STORE_BASE + (FIELD_GET(CORE_REGISTER_STATUS_SLOT, status) << CHIP_SLOT_BITS));
     const uint32_t done = FIELD(CORE_REGISTER_ANSWER_TYPE, type | OHMLOOM_ANSWER);
-    const uint32_t offset = read32(asked);
-    if (type == OHMLOOM_COMMAND_UPDATE && offset < CORE_IMAGE_BYTES) {
+    const uint32_t first = read32(payload);
+    if (type == OHMLOOM_COMMAND_UPDATE && first < CORE_IMAGE_BYTES) {
         /* Behind the place of an image is room for the longest payload. */
-        copy(STAGE + offset, asked + OHMLOOM_UPDATE_REQUEST_DATA_OFFSET,
-             asked + FIELD_GET(CORE_REGISTER_REQUEST_LENGTH, request));
-        write32(CORE_REGISTER_ANSWER, done);
-        return;
+        copy(STAGE + first, payload + OHMLOOM_UPDATE_REQUEST_DATA_OFFSET,
+             payload + FIELD_GET(CORE_REGISTER_REQUEST_LENGTH, request));
+        answer(done);
     }
-    if (type == OHMLOOM_COMMAND_BOOT && (offset & 0xFF) == OHMLOOM_BOOT_RAM && image_good(STAGE)) {
+    if (type == OHMLOOM_COMMAND_BOOT && (first & 0xFF) == OHMLOOM_BOOT_RAM && is_staged(payload, first)) {
         write32(CORE_REGISTER_ANSWER, done);
         rom_staged(1);
     }
-    const uint32_t place = CORE_STORE_BASE + CHIP_ANSWERS_OFFSET +
-                           (FIELD_GET(CORE_REGISTER_STATUS_ANSWER_SLOT, status) << CHIP_SLOT_BITS);
+    const uint32_t place = opaque(CORE_STORE_BASE + CHIP_ANSWERS_OFFSET +
+                                  (FIELD_GET(CORE_REGISTER_STATUS_ANSWER_SLOT, status) << CHIP_SLOT_BITS));
     write32(place, type | OHMLOOM_ERROR_NO_FIRMWARE << 8);
     write32(place + 4, 0);
     write32(place + 8, 0);
-    write32(CORE_REGISTER_ANSWER, FIELD(CORE_REGISTER_ANSWER_TYPE, OHMLOOM_TYPE_ERROR) |
-                                      FIELD(CORE_REGISTER_ANSWER_LENGTH, OHMLOOM_ERROR_PAYLOAD_BYTES));
+    answer(FIELD(CORE_REGISTER_ANSWER_TYPE, OHMLOOM_TYPE_ERROR) |
+           FIELD(CORE_REGISTER_ANSWER_LENGTH, OHMLOOM_ERROR_PAYLOAD_BYTES));
 }
 
 _Static_assert(CORE_FLASH_IMAGE_B == CORE_FLASH_IMAGE_A + 0x10000 && !(CORE_FLASH_IMAGE_A & 0x1FFFF), "the way from A to B is one bit");
@@ -155,9 +170,9 @@ __attribute__((section(".start"), naked)) void _start(void) {
                      "li a0, %2\n\t"
                      "li a1, 1\n\t"
                      "sw a1, 0(a0)\n"
-                     "2:\n\t"
-                     "call serve\n\t"
-                     "j 2b"
+                     "serve_next:\n\t"
+                     "la sp, stack_top\n\t"
+                     "j serve"
                      :
                      : "i"(FLASH_WAKE), "i"(CORE_FLASH_IMAGE_A >> 16), "i"(CORE_REGISTER_ALIVE));
 }

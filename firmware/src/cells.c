@@ -26,13 +26,6 @@ uint32_t cells_found(uint32_t report) {
 #define FOUR_BYTES (4 * CELL_BYTES)
 _Static_assert(CELL_BYTES == 5 && OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET == 0, "statuses' places");
 
-/* The compiler knows nothing of what this returns. It would gather bits with masks and shifts, and the core takes two cycles to shift
- * by one bit. */
-static inline uint32_t opaque(uint32_t value) {
-    __asm__("" : "+r"(value));
-    return value;
-}
-
 static uint32_t move_half(uint32_t at, uint32_t by) {
     const uint32_t half = opaque(read16(at));
     write16(at + by, (uint16_t)half);

@@ -43,6 +43,13 @@ static inline void write8(uint32_t address, uint8_t value) {
 
 #endif
 
+/* A value that the compiler knows nothing of. It would keep parts of it across calls where it could make them anew, or gather bits with
+ * masks and shifts, and the core takes two cycles to shift by one bit. */
+static inline uint32_t opaque(uint32_t value) {
+    __asm__("" : "+r"(value));
+    return value;
+}
+
 /* A field of a register's value, and a value in its field. */
 #define FIELD_GET(name, value) (((value) & name##_MASK) >> name##_SHIFT)
 #define FIELD(name, value) (((uint32_t)(value) << name##_SHIFT) & name##_MASK)

@@ -117,8 +117,14 @@ def test_empty_flash_takes_firmware_over_the_link(built: Built, new_machine: Cal
     for command in (FIRMWARE, BOOT):
         frame_type, payload = machine.request(command.code, bytes(9))
         assert (frame_type, payload) == (TYPE_ERROR, bytes([command.code, ErrorCode.NO_FIRMWARE]) + bytes(8))
-    send(machine, built.image.binary)
-    assert boot(machine, built.image.binary, BootTarget.RAM) == (BOOT.code | ANSWER, b"")
+    image = built.image.binary
+    send(machine, image)
+    named = {"target": BootTarget.RAM, "bytes": len(image), "crc": zlib.crc32(image)}
+    another = ({"target": BootTarget.FLASH}, {"bytes": len(image) - 4}, {"bytes": len(image) | 1 << 24}, {"crc": zlib.crc32(image) ^ 1 << 31})
+    for change in another:
+        frame_type, payload = machine.request(BOOT.code, BOOT.request.pack(**named | change))
+        assert (frame_type, payload) == (TYPE_ERROR, bytes([BOOT.code, ErrorCode.NO_FIRMWARE]) + bytes(8))
+    assert boot(machine, image, BootTarget.RAM) == (BOOT.code | ANSWER, b"")
     assert firmware(machine) == (core.FIRMWARE_VERSION, 1)
     # And from there into flash.
     send(machine, built.image.binary)
