@@ -6,6 +6,7 @@ the same targets, on a chip of the same seed with the same history; of a sweep's
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from ohmloom.link import FrameDecoder, encode
 from ohmloom.spec import commands as table
-from ohmloom.spec import load_chip, registers
+from ohmloom.spec import core, load_chip, registers
 from ohmloom.spec.commands import TYPE_ERROR, CellStatus, RunKind
 from ohmloom_twin.board import TwinBoard
+from ohmloom_twin.journal import flash_bytes
 
 CHIP = "bench-8x16"
 BAUD = 8 * table.DEFAULT_BAUD
@@ -26,7 +28,7 @@ NEXT: Request = (table.RUN_NEXT, {})
 
 
 class Board:
-    """A new chip, and what it is asked. `answers`: the last request's, by field."""
+    """A new chip, and what it is asked. answer: the last one, by field."""
 
     def __init__(self) -> None:
         self._board, self._number = TwinBoard(CHIP, seed=3), 0
@@ -41,10 +43,23 @@ class Board:
             data += encode(command.code, self._number, command.request.pack(**values))
             self._number += 1
         before = self._board.twin.executed_cycles
-        for (command, _), frame in zip(requests, FrameDecoder(0xFFFF).feed(self._board.feed_at(data, baud)), strict=True):
+        frames = FrameDecoder(0xFFFF).feed(self._board.feed_at(data, baud))
+        for (command, _), frame in zip(requests, frames, strict=True):
             assert frame.type != TYPE_ERROR, command.name
             self.answer = command.answer.unpack(frame.payload)
         return self._board.twin.executed_cycles - before
+
+    def keep(self) -> None:
+        """For `back`."""
+        flash = self._board.twin.flash(core.FLASH_JOURNAL, flash_bytes(self._board.fabric.spec))
+        self._kept = self._board.twin.snapshot(), flash, self._board.fabric.state(), self._number
+
+    def back(self) -> None:
+        """Cells and controller are as they were at `keep`."""
+        twin, flash, fabric, self._number = self._kept
+        self._board.twin.restore(twin)
+        self._board.twin.set_flash(core.FLASH_JOURNAL, flash)
+        self._board.fabric.restore(fabric)
 
     @property
     def fabric_us(self) -> float:
@@ -74,15 +89,6 @@ def formed() -> Board:
     return board
 
 
-def loaded(board: Board, kind: RunKind, cells: list[Cells], retries: int = 0) -> Board:
-    """With a run of two rows, whose targets have just come."""
-    key = registers.ARM.key if kind is RunKind.FORM else 0
-    board.ask((table.RUN_BEGIN, {"run": 1, "kind": kind, "key": key, "retries": retries}))
-    for row, each in zip(ROWS, cells, strict=True):
-        board.ask((table.RUN_LOAD, {"tile": 0, "row": row, "cells": each.ravel()}))
-    return board
-
-
 def own(kind: RunKind, row: int, cells: Cells, attempts: int) -> list[Request]:
     """What the gateware is asked instead of RUN_NEXT."""
     if kind is RunKind.FORM:
@@ -91,26 +97,27 @@ def own(kind: RunKind, row: int, cells: Cells, attempts: int) -> list[Request]:
 
 
 def rows(kind: RunKind, cells: list[Cells], retries: int = 0) -> tuple[float, float, float]:
-    """Cycles that RUN_NEXT adds to each of two rows; and to one of two that are asked for at once."""
-
-    def start() -> Board:
-        return loaded(Board() if kind is RunKind.FORM else formed(), kind, cells, retries)
+    """Cycles that RUN_NEXT adds to each of two rows, whose targets have just come; and to one of two that are asked for at once."""
+    board = Board() if kind is RunKind.FORM else formed()
+    key = registers.ARM.key if kind is RunKind.FORM else 0
+    board.ask((table.RUN_BEGIN, {"run": 1, "kind": kind, "key": key, "retries": retries}))
+    for row, each in zip(ROWS, cells, strict=True):
+        board.ask((table.RUN_LOAD, {"tile": 0, "row": row, "cells": each.ravel()}))
+    board.keep()
 
     def spent(groups: list[list[Request]]) -> list[int]:
-        board = start()
-        cycles = [board.ask(*group) for group in groups]
-        board.close()
-        return cycles
+        board.back()
+        return [board.ask(*group) for group in groups]
 
     instead = [own(kind, row, each, 1 + retries) for row, each in zip(ROWS, cells, strict=True)]
     first, second = np.subtract(spent([[NEXT], [NEXT]]), spent(instead))
     (together,) = np.subtract(spent([[NEXT, NEXT]]), spent([instead[0] + instead[1]])) / 2
     if retries:
-        board = start()
+        board.back()
         board.ask(NEXT)
         assert board.answer["attempts"] == 1 + retries
         assert np.isin(board.answer["cells"]["status"], (CellStatus.EXHAUSTED, CellStatus.STUCK)).all()
-        board.close()
+    board.close()
     return float(first), float(second), float(together)
 
 
@@ -128,27 +135,46 @@ def microseconds(cycles: float) -> float:
     return cycles / load_chip(CHIP).controller.clock_hz * 1e6
 
 
-def measure() -> dict[str, tuple[float, ...]]:
-    """Microseconds by step: of a row, the first after its targets were loaded, the second, and each of two that are asked for at once."""
-    few, many = sweep(1), sweep(11)
-    point = (many - few) / 10
-    good, hard = [targets(row) for row in ROWS], [BEYOND_REACH] * 2
-    steps: dict[str, tuple[float, ...]] = {"a command's start (IV)": (few - point,), "a point of a sweep": (point,)}
-    for name, kind, cells in (
-        ("a programmed row", RunKind.PROGRAM, good),
-        ("a programmed row, no cell of which converges", RunKind.PROGRAM, hard),
-        ("a formed row", RunKind.FORM, good),
-    ):
-        steps[name] = tuple(microseconds(cycles) for cycles in rows(kind, cells))
-    once, again = (rows(RunKind.PROGRAM, hard, retries)[1] for retries in (1, 2))
-    steps["one more attempt at all of a row's cells"] = (microseconds(again - once),)
-    return steps
+def command_start() -> tuple[float, ...]:
+    return (sweep(1) - sweep_point()[0],)
+
+
+def sweep_point() -> tuple[float, ...]:
+    return ((sweep(11) - sweep(1)) / 10,)
+
+
+def programmed_row() -> tuple[float, ...]:
+    """The first row after targets were loaded, the second, and each of two that are asked for at once."""
+    return tuple(microseconds(cycles) for cycles in rows(RunKind.PROGRAM, [targets(row) for row in ROWS]))
+
+
+def bad_row() -> tuple[float, ...]:
+    return tuple(microseconds(cycles) for cycles in rows(RunKind.PROGRAM, [BEYOND_REACH] * 2))
+
+
+def attempt() -> tuple[float, ...]:
+    once, again = (rows(RunKind.PROGRAM, [BEYOND_REACH] * 2, retries)[1] for retries in (1, 2))
+    return (microseconds(again - once),)
+
+
+def formed_row() -> tuple[float, ...]:
+    return tuple(microseconds(cycles) for cycles in rows(RunKind.FORM, [targets(row) for row in ROWS]))
+
+
+STEPS: dict[str, Callable[[], tuple[float, ...]]] = {
+    "a command's start (IV)": command_start,
+    "a point of a sweep": sweep_point,
+    "a programmed row": programmed_row,
+    "a programmed row, no cell of which converges": bad_row,
+    "one more attempt at all cells of a row": attempt,
+    "a formed row": formed_row,
+}
 
 
 def main() -> None:
-    print("| step | beyond pulses and converters |\n|---|---|")
-    for name, spent in measure().items():
-        print(f"| {name} | {', '.join(f'{each:.0f}' for each in spent)} us |")
+    print("| step | us beyond pulses and converters |\n|---|---|")
+    for name, step in STEPS.items():
+        print(f"| {name} | {', '.join(f'{each:.0f}' for each in step())} |")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,8 @@ def from_flash(content: bytes, spec: ChipSpec) -> Journal:
             continue
         target, tolerance = values["cells"].reshape(-1, 2).T
         journal.load(tile, row, target, tolerance)
-        if record[begun] != BLANK or (record[results:] != BLANK).any():  # it may have ended before flash was free for the mark
+        # A row may have ended before flash was free for its mark.
+        if record[begun] != BLANK or (record[results:] != BLANK).any():
             journal.start(tile, row)
         bad = _bad_cells(record[results:], sizes, spec.columns)
         if bad is not None:

@@ -120,7 +120,12 @@ def test_empty_flash_takes_firmware_over_the_link(built: Built, new_machine: Cal
     image = built.image.binary
     send(machine, image)
     named = {"target": BootTarget.RAM, "bytes": len(image), "crc": zlib.crc32(image)}
-    another = ({"target": BootTarget.FLASH}, {"bytes": len(image) - 4}, {"bytes": len(image) | 1 << 24}, {"crc": zlib.crc32(image) ^ 1 << 31})
+    another = (
+        {"target": BootTarget.FLASH},
+        {"bytes": len(image) - 4},
+        {"bytes": len(image) | 1 << 24},
+        {"crc": zlib.crc32(image) ^ 1 << 31},
+    )
     for change in another:
         frame_type, payload = machine.request(BOOT.code, BOOT.request.pack(**named | change))
         assert (frame_type, payload) == (TYPE_ERROR, bytes([BOOT.code, ErrorCode.NO_FIRMWARE]) + bytes(8))

@@ -1,0 +1,42 @@
+"""What the firmware adds to a step, in cycles of the compiled core, is within its bound."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BOUND_US = 200
+SLOW = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def bench() -> Any:
+    """bench/firmware/run.py."""
+    path = Path(__file__).parents[2] / "bench/firmware/run.py"
+    spec = importlib.util.spec_from_file_location("bench_firmware", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "a command's start (IV)",
+        "a point of a sweep",
+        "a programmed row",
+        "a formed row",
+        pytest.param("a programmed row, no cell of which converges", marks=SLOW),
+        pytest.param("one more attempt at all cells of a row", marks=SLOW),
+    ],
+)
+def test_step_is_within_its_bound(bench: Any, step: str) -> None:
+    """Of a row: the first after its targets came, one in the middle of a run, and each of two that are asked for at once."""
+    spent = bench.STEPS[step]()
+    assert min(spent) > 0, spent
+    assert max(spent) <= BOUND_US, spent
