@@ -305,14 +305,15 @@ static NOT_INLINE void write_mark(void) {
     unmarked = JOURNAL_ROWS;
 }
 
-void journal_mark(void) {
-    if (unmarked != JOURNAL_ROWS) {
-        write_mark();
+int journal_mark(void) {
+    if (unmarked == JOURNAL_ROWS) {
+        return 0;
     }
+    write_mark();
+    return 1;
 }
 
 void journal_done(uint32_t row, const uint8_t *bad, uint32_t count) {
-    journal_settle();
     if (unmarked == row) {
         unmarked = JOURNAL_ROWS; /* its result says more */
     }

@@ -47,13 +47,13 @@ uint32_t journal_targets(uint32_t row);
 /* When a row's first attempt starts: its mark is due, and written at once when flash is free. */
 void journal_begun(uint32_t row);
 
-/* After a row's last pulse; `bad`: one bit a column, CHIP_BAD_BYTES, `count` of them. Its result is due, its mark no more. Waits for the result of the
- * row before it, where that is still due. */
+/* After a row's last pulse, when no other's result is due. Its result is, its mark no more. bad: one bit a column, CHIP_BAD_BYTES,
+ * `count` of them. */
 void journal_done(uint32_t row, const uint8_t *bad, uint32_t count);
 
-/* Write what is due. The first answers whether that was anything. */
+/* Write what is due, when flash is free. Answer 0 when nothing is. */
 int journal_settle(void); /* the result: first, since the row may have been answered */
-void journal_mark(void);
+int journal_mark(void);
 
 /* The bad cells of a row that is done. */
 void journal_bad(uint32_t row, uint8_t *bad);

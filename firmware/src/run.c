@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #define CELL_CODES (2 * CHIP_COLUMNS)
+#define NOT_INLINE __attribute__((noinline)) /* what some rows need saves no registers for what all do */
 
 /* The first row that is loaded and not done. */
 static uint32_t next_row;
@@ -24,11 +25,10 @@ void run_start(void) {
     targets_expect(next_row);
 }
 
-/* What a row's end waited for comes first, the mark that a row is begun last: `journal_begun` has written it, if it could be. */
-static void use_flash(void) {
-    if (!flash_busy() && !journal_settle() && !targets_fetch()) {
-        journal_mark();
-    }
+/* What a row's end waited for comes first, the mark that a row is begun last: `journal_begun` has written it, if it could be. Answers 0
+ * when there is nothing left to do. */
+static int use_flash(void) {
+    return flash_busy() || journal_settle() || targets_fetch() || journal_mark();
 }
 
 void run_idle(void) {
@@ -127,13 +127,14 @@ static void take_words(void *to, uint32_t from, uint32_t bytes) {
 }
 
 static void wait_for_call(void) {
+    int more = 1;
     while (call_under_way()) {
-        use_flash();
+        more = more && use_flash();
     }
 }
 
 /* Why the command processor has refused a call. */
-static uint32_t refuse_too(const struct request *request) {
+static NOT_INLINE uint32_t refuse_too(const struct request *request) {
     return refuse(read8(request->answer + OHMLOOM_ERROR_PAYLOAD_CODE_OFFSET),
                   (int32_t)word_at(request->answer + OHMLOOM_ERROR_PAYLOAD_DETAIL_OFFSET));
 }
@@ -148,14 +149,25 @@ static int arm(const struct request *request) {
     return call_answered();
 }
 
-/* Starts the engine. Answers 0 when it was refused. */
-static int attempt_begin(const struct request *request, const uint8_t *targets) {
-    const int forming = journal_run()->kind == OHMLOOM_RUN_KIND_FORM;
-    if (forming && !arm(request)) {
+static void engine_begin(const struct request *request, const uint8_t *targets, uint32_t command, uint32_t bytes) {
+    put_words(request->payload, targets, bytes);
+    call_begin(command, bytes);
+}
+
+static NOT_INLINE int form_begin(const struct request *request, const uint8_t *targets) {
+    if (!arm(request)) {
         return 0;
     }
-    put_words(request->payload, targets, targets_bytes());
-    call_begin(forming ? OHMLOOM_COMMAND_FORM : OHMLOOM_COMMAND_PROGRAM, targets_bytes());
+    engine_begin(request, targets, OHMLOOM_COMMAND_FORM, TARGETS_MASK_BYTES);
+    return 1;
+}
+
+/* Starts the engine. Answers 0 when it was refused. */
+static int attempt_begin(const struct request *request, const uint8_t *targets) {
+    if (journal_run()->kind == OHMLOOM_RUN_KIND_FORM) {
+        return form_begin(request, targets);
+    }
+    engine_begin(request, targets, OHMLOOM_COMMAND_PROGRAM, CHIP_TARGET_BYTES);
     return 1;
 }
 
@@ -221,7 +233,7 @@ static void merge_latest(void) {
 /* Attempts after the first, whose report is in the answer's place, until all cells have converged, retries are used up, or the latch is
  * set. Leaves the report of all in its place. Answers how many there were, or REFUSED; *found: as `cells_found`, of the first, then of
  * the last. */
-static __attribute__((noinline)) uint32_t try_again(const struct request *request, uint8_t *targets, uint32_t *found) {
+static NOT_INLINE uint32_t try_again(const struct request *request, uint8_t *targets, uint32_t *found) {
     const uint8_t *latest = NULL;
     uint32_t attempts = 0;
     take_words(report_words, request->answer, sizeof report_words);
@@ -246,6 +258,7 @@ static __attribute__((noinline)) uint32_t try_again(const struct request *reques
 
 static void note_done(uint32_t row, uint32_t found, uint32_t report) {
     uint8_t bad[CHIP_BAD_BYTES] = {0};
+    journal_settle();
     journal_done(row, bad, found ? cells_bad(report, bad) : 0);
 }
 
@@ -263,6 +276,14 @@ static uint32_t put_head(uint32_t answer, uint32_t row, uint32_t attempts) {
     return HEAD;
 }
 
+/* For the time in which the engine works. Answers the row that comes after this one. */
+static NOT_INLINE uint32_t look_ahead(uint32_t row) {
+    journal_begun(row);
+    const uint32_t after = journal_open(row + 1);
+    targets_expect(after);
+    return after;
+}
+
 uint32_t run_next(const struct request *request) {
     const uint32_t row = next_row;
     if (row == JOURNAL_ROWS) {
@@ -270,10 +291,7 @@ uint32_t run_next(const struct request *request) {
     }
     uint8_t *targets = targets_take(row);
     const int begun = attempt_begin(request, targets);
-    /* While the engine works: */
-    journal_begun(row);
-    const uint32_t after = journal_open(row + 1);
-    targets_expect(after);
+    const uint32_t after = look_ahead(row);
     if (!begun || !attempt_end()) {
         return refuse_too(request);
     }

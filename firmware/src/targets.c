@@ -34,10 +34,6 @@ static int forming(void) {
     return journal_run()->kind == OHMLOOM_RUN_KIND_FORM;
 }
 
-uint32_t targets_bytes(void) {
-    return forming() ? MASK + CHIP_COLUMNS : CHIP_TARGET_BYTES;
-}
-
 /* FORM wants a mask: of the cells with a tolerance, the second code of each three bytes. */
 static void make_mask(uint8_t *targets) {
     const uint8_t *cell = targets + CELLS;
@@ -62,22 +58,24 @@ static void fetch(uint32_t (*read)(uint32_t at, uint8_t *to, uint32_t bytes)) {
     }
 }
 
-static NOT_INLINE void fetch_all(uint32_t row) {
-    targets_expect(row);
-    if (expected->have < CHIP_TARGET_BYTES) {
-        fetch(flash_read);
-    }
-}
-
-uint8_t *targets_take(uint32_t row) {
-    if (expected->row != row || expected->have < CHIP_TARGET_BYTES) {
-        fetch_all(row);
-    }
+static uint8_t *take(void) {
     struct targets *targets = expected;
     expected = taken;
     taken = targets;
     expected->row = TARGETS_NO_ROW;
     return (uint8_t *)targets->words;
+}
+
+static NOT_INLINE uint8_t *fetch_and_take(uint32_t row) {
+    targets_expect(row);
+    if (expected->have < CHIP_TARGET_BYTES) {
+        fetch(flash_read);
+    }
+    return take();
+}
+
+uint8_t *targets_take(uint32_t row) {
+    return expected->row == row && expected->have == CHIP_TARGET_BYTES ? take() : fetch_and_take(row);
 }
 
 void targets_expect(uint32_t row) {

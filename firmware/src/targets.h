@@ -5,17 +5,18 @@
 #include <stdint.h>
 
 #include "chip.h"
+#include "ohmloom.h"
 
 #define TARGETS_NO_ROW UINT32_MAX
 
 /* Forgets both: flash has others. */
 void targets_forget(void);
 
-/* The payload of the row's PROGRAM or FORM, at a multiple of 4 and in whole words. It may be changed, until the next `targets_take`. */
+/* The payload of the row's PROGRAM, or of its FORM with a mask, at a multiple of 4 and in whole words. It may be changed, until the next
+ * `targets_take`. */
 uint8_t *targets_take(uint32_t row);
 
-/* Its bytes. */
-uint32_t targets_bytes(void);
+#define TARGETS_MASK_BYTES (OHMLOOM_FORM_REQUEST_MASK_OFFSET + CHIP_COLUMNS)
 
 /* From now on, `targets_fetch` reads this row's. */
 void targets_expect(uint32_t row);
