@@ -147,7 +147,7 @@ def uncut(tmp_path_factory: pytest.TempPathFactory) -> Uncut:
     ours, theirs, told = Session(board), Session(emulated), Told()
     phases = {}
     for name, requests in PHASES.items():
-        kept, flash, fabric, cycles = board.twin.snapshot(), journal(board), board.fabric.state(), board.twin.cycles
+        kept, flash, fabric, cycles = board.twin.save(), journal(board), board.fabric.state(), board.twin.cycles
         answers = ours.ask(*requests)
         told.take(answers)
         assert str(answers) == str(theirs.ask(*requests))
@@ -210,7 +210,7 @@ def test_a_run_that_is_cut_ends_as_one_that_is_not(uncut: Uncut, part: int) -> N
         board = TwinBoard(CHIP, state=uncut.state)
         before, told = conductances(board), Told()
         session = Session(board)
-        board.twin.restore(phase.twin)
+        board.twin.load(phase.twin)
         board.twin.set_flash(core.FLASH_JOURNAL, phase.flash)
         board.fabric.restore(phase.fabric)
         board.twin.cut_power(int(share * phase.cycles), seed)
