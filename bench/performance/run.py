@@ -99,7 +99,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Result:
-    """Clock cycles a vector, or of one; shifts: of the row DACs, where nothing hides them."""
+    """Clock cycles a vector, or of one; shifts: of the row DACs' frames for the drives after the first."""
 
     cycles: float
     bound: float
@@ -207,19 +207,19 @@ def page(measured: dict[str, dict[str, Result]], streams: dict[str, Stream]) -> 
         "",
         "## One vector alone",
         "",
-        "From the row DACs' update for the first step to the last sample of the last one. Steps that depend on each other cannot overlap: what",
-        "is beyond the converters' bound are the frames of the row DACs, and the sums, codes and switches between the steps.",
+        "From the row DACs' update for the first step to the last sample of the last one. Samples of a step become codes of the next one:",
+        "what is beyond the converters' bound are mostly the frames of the row DACs, which begin with the first codes that are known.",
         "",
-        "| chip | network | cycles | time | bound | row DACs' frames | rest |",
+        "| chip | network | cycles | time | bound | beyond it | row DACs' frames |",
         "|---|---|---|---|---|---|---|",
     ]
     for chip, results in measured.items():
         spec, one = ohmloom.load_chip(chip), results["INFER, one"]
         mhz, name = spec.controller.clock_hz / 1e6, "-".join(map(str, NETWORKS[chip]))
-        rest = one.cycles - one.bound - one.shifts
+        beyond = one.cycles - one.bound
         lines.append(
-            f"| {chip} | {name} | {one.cycles:.0f} | {one.cycles / mhz:.1f} us | {one.bound / mhz:.1f} us | {one.shifts / mhz:.1f} us |"
-            f" {rest / mhz:.1f} us |"
+            f"| {chip} | {name} | {one.cycles:.0f} | {one.cycles / mhz:.1f} us | {one.bound / mhz:.1f} us | {beyond / mhz:.1f} us |"
+            f" {one.shifts / mhz:.1f} us |"
         )
     lines += [
         "",

@@ -16,10 +16,6 @@ SLOW = pytest.mark.slow  # compiles the large chip
 CHIPS = ["bench-8x16", pytest.param("lab-128x128x4", marks=SLOW)]
 
 
-def not_yet(ratio: float) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=f"not yet: {ratio} of the converters' bound")
-
-
 @pytest.fixture(scope="module")
 def bench() -> Any:
     """bench/performance/run.py, which also writes the page."""
@@ -54,13 +50,7 @@ def test_vectors_follow_each_other(chip: str, bench: Any, measured: Callable) ->
     assert measured(chip)[0]["MVM"].ratio <= bench.BOUND
 
 
-@pytest.mark.parametrize(
-    "chip",
-    [
-        "bench-8x16",
-        pytest.param("lab-128x128x4", marks=[SLOW, not_yet(1.52)]),
-    ],
-)
+@pytest.mark.parametrize("chip", CHIPS)
 def test_vectors_of_a_network_follow_each_other(chip: str, bench: Any, measured: Callable) -> None:
     assert measured(chip)[0]["INFER, pairs"].ratio <= bench.BOUND
 
