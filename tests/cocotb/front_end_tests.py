@@ -110,18 +110,31 @@ class Engine:
         for name, width, offset in _route_ports(self.spec):
             getattr(self.dut, f"engine__route{name}").value = value >> offset & ((1 << width) - 1)
 
-    async def drive(self, request: dict[str, int], codes: list[int], stages: list[Stage] = ()) -> None:  # type: ignore
+    async def _codes(self, first_row: int, codes: list[int]) -> None:
         dut, spec = self.dut, self.spec
-        for offset, code in enumerate(codes):
+        for row, code in enumerate(codes, first_row):
             dut.engine__code_write.value = 1
-            dut.engine__code_row.value = (request["first_row"] + offset) % spec.rows
+            dut.engine__code_row.value = row % spec.rows
             dut.engine__code.value = code & 0xFFF
             await RisingEdge(dut.clk)
         dut.engine__code_write.value = 0
+
+    async def drive(
+        self,
+        request: dict[str, int],
+        codes: list[int],
+        stages: list[Stage] = (),  # type: ignore
+        follow: bool = False,
+    ) -> None:
+        first_row = request["first_row"]
+        if not follow:
+            await self._codes(first_row, codes)
         if stages:
             self._set_route(stages)
-        fields = {"rows": len(codes), "routed": bool(stages), **request}
-        await self._take("drive", drive_layout(spec).const(fields).as_bits())
+        fields = {"rows": len(codes), "routed": bool(stages), "follow": follow, **request}
+        await self._take("drive", drive_layout(self.spec).const(fields).as_bits())
+        if follow:
+            await self._codes(first_row, codes)
 
     async def pulse(self, request: dict[str, int], mask: np.ndarray) -> int:
         """Whether it tripped."""
@@ -206,7 +219,7 @@ async def drives_and_pulses(dut: Any, seed: int) -> None:
             "first_slot": first_slot, "last_slot": rng.randrange(first_slot, slots),
         }  # fmt: skip
         codes = [rng.randint(-SPEC.read_clamp, SPEC.read_clamp) for _ in range(rows)]
-        await engine.drive(request, codes, stages)
+        await engine.drive(request, codes, stages, follow=kind in ("tile", "window") and rng.random() < 0.5)
         wanted.append(expected(twin, request, codes, stages))
     await engine.idle()
     assert engine.samples.pop() == []
