@@ -81,6 +81,12 @@ def select(bits: dict, which):
     return choose([by_number.get(index, 0) for index in range(1 << len(number))], number, 1)
 
 
+def used(bits: dict, walk: list, field: str):
+    """Those that instructions of the program name in that field: what is left out costs nothing."""
+    named = {fields[field] for _, fields in walk if field in fields}
+    return {member: bit for member, bit in bits.items() if not member.value or member in named}
+
+
 class Sequencer(wiring.Component):
     """Executes MVM and INFER jobs.
 
@@ -116,9 +122,9 @@ class Sequencer(wiring.Component):
         infer = job.kind == JobKind.INFER
 
         # Program
-        content = assemble((limb_program if small else wide_program)(skips=adcs > 1))
+        walk = (limb_program if small else wide_program)(skips=adcs > 1)
         m.submodules.program = program = memory.Memory(
-            shape=INSTRUCTION, depth=2 << INSTRUCTION["target"].width, init=content, attrs={"rom_style": "block"}
+            shape=INSTRUCTION, depth=2 << INSTRUCTION["target"].width, init=assemble(walk), attrs={"rom_style": "block"}
         )
         fetch = program.read_port()
         do, done, going = fetch.data, Signal(), Signal()
@@ -259,7 +265,6 @@ class Sequencer(wiring.Component):
 
         # Lanes
         flags = Signal(FLAGS, reset_less=True)
-        rectify, output = Signal(reset_less=True), Signal(reset_less=True)  # of the oldest drive's step
         datum = Mux(unpack, unpacker.codes.payload.as_unsigned(), word)  # for lanes and rows
         m.d.comb += [
             unpacker.start.eq(do.act == Act.START),
@@ -272,8 +277,8 @@ class Sequencer(wiring.Component):
             lanes.index.eq(index),
             lanes.raw.eq(sample.raw.as_signed()),
             lanes.odd.eq(odd),
-            lanes.rectify.eq(rectify),
-            lanes.output.eq(output),
+            lanes.rectify.eq(flags.relu),
+            lanes.output.eq(flags.output),
             lanes.final.eq(act(Act.CLOSE) & ((do.use == Use.HIGH) | (count <= end))),
             lanes.fresh.eq(flags.first),
         ]
@@ -295,7 +300,7 @@ class Sequencer(wiring.Component):
             Until.WROTE: wrote,
             Until.SAMPLE: queue.out.valid,
         }
-        m.d.comb += done.eq(select(events, do.until))
+        m.d.comb += done.eq(select(used(events, walk, "until"), do.until))
         whole = word[: len(end)] == end
         conditions = {
             If.ALWAYS: 1,
@@ -328,7 +333,7 @@ class Sequencer(wiring.Component):
             conditions[If.WRITING], conditions[If.OFFERED] = writer.busy, writer.offered
             # A drive that depends on samples is offered when those it depends on are the next that are collected.
             conditions[If.PRESSED] = writer.waiting | (under_way == 3) | dependent & ~two & under_way[1]
-        m.d.comb += going.eq(select(conditions, do.branch) ^ do.unless)
+        m.d.comb += going.eq(select(used(conditions, walk, "branch"), do.branch) ^ do.unless)
 
         # Registers that take the word
         def takes(*members: Take):
@@ -352,8 +357,7 @@ class Sequencer(wiring.Component):
                 here.bias.eq(flags.level),
             ]
         with takes(Take.FROM):
-            theirs = FLAGS(word[: FLAGS.size])
-            m.d.sync += [from_tile.eq(word[8:]), rectify.eq(theirs.relu), output.eq(theirs.output)]
+            m.d.sync += from_tile.eq(word[8:])
         with takes(Take.FROM_RANGE):
             m.d.sync += from_range.eq(word)
         with takes(Take.PAIR):

@@ -149,7 +149,8 @@ END: Program = [
 
 def limb_program(*, skips: bool) -> Program:
     """skips: the chip converts several columns at once, so some before the pairs may have to be skipped."""
-    # The drive that waits for these codes is the next one, of the same lane. Most drives' inputs are all of them.
+    # The drive that waits for these codes is the next one, of the same lane. Most drives' inputs are all of them. The flags are
+    # those of the oldest drive's step again, while its codes are made.
     follow = [
         ("", _field("flags", Take.STEP)),
         ("", _field("range", Take.RANGE) | _go("codes alone", If.ANALOG)),
@@ -160,6 +161,7 @@ def limb_program(*, skips: bool) -> Program:
         ("", _field("input", Take.FIRST)),
         ("", _field("inputs") | _unless("codes alone", If.WHOLE)),
         ("", {"act": Act.SEAL}),
+        ("", COLLECT | _field("flags", Take.FROM)),
         ("", RETIRE),
         ("", {"until": Until.DRIVE, "row_lanes": 1}),
         ("row low", BIAS | _to_lanes(Use.LOW) | {"ahead": 1} | _go("row high")),
@@ -174,7 +176,7 @@ def limb_program(*, skips: bool) -> Program:
         ("", _go("taken")),
         *_biases("no row", {}),
         ("", _go("taken")),
-        ("codes alone", {"act": Act.RESTART}),
+        ("codes alone", COLLECT | _field("flags", Take.FROM, act=Act.RESTART)),
         ("", COLLECT | _field("width", Take.LAST)),
     ]
     return [
