@@ -91,6 +91,10 @@ class Machine:
         """In the flash operation (a page's program, a sector's erase) `after`, counted from 1, from now on."""
         self._tell(b"F" + after.to_bytes(4, "little") + seed.to_bytes(4, "little"))
 
+    def hurry(self) -> None:
+        """From now on the firmware finds the next request waiting when it has answered one, and flash takes most of a row's time."""
+        self._tell(b"H")
+
     def set_latch(self, cause: int) -> None:
         """As the gateware's safety latch; 0 clears it."""
         self._tell(b"T" + bytes([cause]))

@@ -14,10 +14,12 @@
 #define FLASH_BYTES 0x200000u
 #define CUT_EXIT 99
 #define CALL_POLLS 400  /* reads of STATUS that a call lasts */
-#define IDLE_POLLS 200 /* reads of STATUS without a request, before one is waited for */
-#define BUSY_POLLS 3   /* reads of the flash's status that an erase or a program lasts */
+#define SLOW_POLLS 60   /* as `busy_polls`, most of a call */
 
 uint32_t devices_instructions;
+
+static uint32_t idle_polls = 200; /* reads of STATUS without a request, before one is waited for */
+static uint32_t busy_polls = 3;   /* reads of the flash's status that an erase or a program lasts */
 
 static uint8_t *flash_bytes, *store;
 
@@ -142,7 +144,7 @@ static void flash_change(void) {
         _exit(CUT_EXIT);
     }
     flash.enabled = 0;
-    flash.busy = BUSY_POLLS;
+    flash.busy = busy_polls;
 }
 
 static void flash_deselected(void) {
@@ -239,6 +241,9 @@ static void wait_for_request(void) {
             flash.cut = 1;
             flash.cut_after = hear_word();
             flash.seed = hear_word() | 1;
+        } else if (kind == 'H') { /* a host that always has a request waiting, and a slow flash */
+            idle_polls = 0;
+            busy_polls = SLOW_POLLS;
         } else if (kind == 'R') {
             uint8_t head[4];
             hear(head, sizeof head);
@@ -304,7 +309,7 @@ static void measure(uint32_t word) {
 }
 
 static uint32_t status(void) {
-    if (!bus.pending && bus.alive && bus.idle++ == IDLE_POLLS) {
+    if (!bus.pending && bus.alive && bus.idle++ == idle_polls) {
         wait_for_request();
     }
     const uint32_t calling = bus.calling != 0, probing = bus.probing != 0, shifting = bus.shifting != 0;
