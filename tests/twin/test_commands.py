@@ -39,6 +39,11 @@ def test_info_and_registers(check) -> None:
     ])  # fmt: skip
 
 
+def test_a_request_is_counted_before_it_is_executed(check) -> None:
+    """At whatever point of its loop the command processor sees it."""
+    check([read_register(registers.FRAMES_GOOD)] * 150)
+
+
 def test_trips_and_arming(check) -> None:
     check([
         write_register(registers.ARM, registers.ARM.key),

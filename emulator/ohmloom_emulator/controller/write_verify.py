@@ -147,7 +147,7 @@ class WriteVerify:
     ) -> Integers:
         """Rail codes of the next pulses: each direction's first amplitude where the direction turned, else one step up."""
         error_bucket = _reached(policy["error_edges"], np.abs(error))
-        conductance_bucket = _reached(policy["conductance_edges"], code)
+        conductance_bucket = _reached(policy["conductance_edges"], np.maximum(code, 0))
         backoff = int(policy["backoff"]) * np.minimum(reversals, MAX_BACKOFFS)
         result = last
         for polarity, table in tables.items():

@@ -18,8 +18,8 @@ Forming is the same engine with one direction and without a grid: a cell has con
 FORMED_SIEMENS.
 
 The error bucket is the number of `error_edges` that |error| reaches, the conductance bucket that of
-`conductance_edges` that the code reaches. They are in rising order, and found by bisection from the middle one on: of a
-host that writes others, this says what becomes of them.
+`conductance_edges` that the code, at least 0, reaches. They are in rising order, and found by bisection from the middle
+one on: of a host that writes others, this says what becomes of them.
 """
 
 from __future__ import annotations
