@@ -52,9 +52,8 @@ def above_set_clamp(p: Proof, word: Value) -> Value:
 
 def clamps(m: Module, p: Proof) -> None:
     """No code beyond its clamp, neither in a shift register as it is loaded nor in the frame that a DAC acts on."""
-    rows, rails = p.dut.rows, p.dut.rails
-    row_word = Signal(32)
-    for line, word in enumerate(rows.words):
+    row_word, rail_word = Signal(32), p.dut.dacs.words[0]
+    for line, word in enumerate(p.dut.dacs.words):
         with m.If(p.line == line):
             m.d.comb += row_word.eq(word)
     opened = p.key.was_open
@@ -64,11 +63,9 @@ def clamps(m: Module, p: Proof) -> None:
     m.d.comb += [
         Assert(~p.row.begins | row_word_allowed(p, row_word), "row code in the shift register"),
         Assert(~p.row.acts | row_word_allowed(p, p.row.word), "row code in the frame"),
-        Assert(~p.rail.begins | rail_word_allowed(p, rails.words[0]), "rail code in the shift register"),
+        Assert(~p.rail.begins | rail_word_allowed(p, rail_word), "rail code in the shift register"),
         Assert(~p.rail.acts | rail_word_allowed(p, p.rail.word), "rail code in the frame"),
-        Assert(
-            ~(p.rail.begins & above_set_clamp(p, rails.words[0])) | opened, "forming level loaded only while forming"
-        ),
+        Assert(~(p.rail.begins & above_set_clamp(p, rail_word)) | opened, "forming level loaded only while forming"),
         Assert(~(p.rail.acts & above_set_clamp(p, p.rail.word)) | p.opened, "forming level sent only while forming"),
         Assert(p.dut.row_dac.clock_high & p.dut.rail_dac.clock_high, "one falling edge a cycle"),
     ]

@@ -1,6 +1,8 @@
 """Serial DACs of the AD5628 family (data sheet Rev. J: serial interface, input shift register, command table)."""
 
-from amaranth import C, Cat, Module, Mux, Signal
+from collections.abc import Sequence
+
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,77 +20,102 @@ class DacCommand(enum.Enum, shape=4):
 
 
 ALL_CHANNELS = 0xF  # as a frame's address
-CODE_TOP = 19  # a code's highest bit, for every width in the family
+FRAME_BITS = 32
+# Bits of a frame: 1 for the reference's command, 1 for an update; a code's highest, for every width in the family.
+REFERENCE_BIT, UPDATE_BIT, CODE_TOP = 27, 25, 19
+HEAD = 8  # bits before the address: four zeros and the command
 
-FrameLayout = data.StructLayout({"command": DacCommand, "address": 4})
+
+def frame_layout(buses: int) -> data.StructLayout:
+    """buses: a bit for each one that the frame goes to."""
+    return data.StructLayout({"command": DacCommand, "address": 4, "buses": buses})
 
 
 class Ad5628(wiring.Component):
-    """DACs that share SCLK and SYNC and have a DIN each: all get a frame of the same command and address at once.
+    """Buses of DACs, one frame at a time for them all: what does not move at the same time shares what moves it.
+
+    DACs of a bus share SCLK and SYNC and have a DIN each: all get a frame of the same command and address at once. A
+    bus that a frame is not for has SYNC and SCLK high all through it; its DIN moves, which its parts do not look at.
 
     A frame is 32 bits, MSB first: four zeros, command, address, code, and zeros but for bit 0 of REFERENCE. DIN changes
     with the rising clock edge and is sampled by the falling one in the middle of a cycle; while nothing moves, the
     clock is high.
 
-    frame: taken while SYNC is high, together with `codes`, one a line. The part acts on the last falling edge; that of
-    a WRITE_UPDATE_ALL waits for `release`, with SYNC low and the last bit on the line, and `updated` strobes in the
-    cycle that has it.
+    parts, lines: of each bus, the part and how many of it. frame: taken while SYNC is high, together with `codes`, one a
+    line, which REFERENCE does not look at. The part acts on the last falling edge; that of a WRITE_UPDATE_ALL waits for
+    `release`, with SYNC low and the last bit on the line, and `updated` strobes in the cycle that has it.
     """
 
-    def __init__(self, part: Dac, clock_hz: int, lines: int) -> None:
-        self._part, self._timing = part, DacTiming.of(part, clock_hz)
+    def __init__(self, parts: Sequence[Dac], clock_hz: int, lines: Sequence[int]) -> None:
+        timings = [DacTiming.of(part, clock_hz) for part in parts]
+        (self._bits,) = {part.bits for part in parts}
+        assert all(timing.clocks == FRAME_BITS for timing in timings)
+        self._lines = lines
         super().__init__(
             {
-                "frame": In(stream.Signature(FrameLayout)),
-                "codes": In(data.ArrayLayout(part.bits, lines)),
+                "frame": In(stream.Signature(frame_layout(len(lines)))),
+                "codes": In(data.ArrayLayout(self._bits, max(lines))),
                 "release": In(1),
                 "updated": Out(1),
-                "pins": Out(SpiPort(lines)),
+                **{f"pins_{bus}": Out(SpiPort(count)) for bus, count in enumerate(lines)},
             }
         )
+        self.pins = [getattr(self, f"pins_{bus}") for bus in range(len(lines))]
 
-        # What is still to be sent: cycles of the frame and of SYNC high after it, and each line's bits, next one on
-        # top. Idle takes one cycle of SYNC high. Of the bits only those from the command to the code are kept, and bit 0.
-        self.gap = max(self._timing.sync_high - 1, 0)
-        self.left = Signal(range(self._timing.clocks + self.gap + 1))
-        self.words = [Signal(self._timing.clocks, name=f"word_{line}") for line in range(lines)]
+        # The buses that a frame is under way to, how many of its bits have been sent, and whether it updates.
+        self.selected = Signal(len(lines))
+        self.sent = Signal(range(FRAME_BITS))
         self.waits = Signal()
-        self._kept = [Signal(part.bits + 8, name=f"kept_{line}") for line in range(lines)]
-        self._switch = Signal()
+        # Cycles of SYNC high that are left after a frame; that which takes the next one is not counted.
+        self._gap = max(*(timing.sync_high for timing in timings), 1) - 1
+        self.high = Signal(range(self._gap + 1))
+        # What is still to be sent on each line, next bit on top. Only the address and the code are kept for that.
+        self.words = [Signal(FRAME_BITS, name=f"word_{line}") for line in range(max(lines))]
+        self._kept = [Signal(self._bits + 4, name=f"kept_{line}") for line in range(max(lines))]
+        self._reference = Signal()
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        clocks, pins = self._timing.clocks, self.pins
-        shifting, last, held, zeros = Signal(), Signal(), Signal(), Signal()
-        below, in_front = CODE_TOP + 1 - self._part.bits, clocks - (CODE_TOP + 9)
-        sent = (clocks + self.gap - self.left)[: clocks.bit_length()]
+        sent, waits, reference, command = self.sent, self.waits, self._reference, self.frame.p.command
+        last, held, head, set_bit = Signal(), Signal(), Signal(), Signal()
+
+        def at(bit: int) -> Value:
+            return sent == FRAME_BITS - 1 - bit
+
         m.d.comb += [
-            shifting.eq(self.left > self.gap),
-            last.eq(self.left == self.gap + 1),
-            zeros.eq(self.left.matches(*range(self.gap + clocks - in_front + 1, self.gap + clocks + 1))),
-            held.eq(last & self.waits & ~self.release),
-            self.frame.ready.eq(self.left == 0),
-            self.updated.eq(last & self.waits & self.release),
-            pins.select_n.eq(~shifting),
-            pins.clock_high.eq(1),
-            pins.clock_low.eq(~shifting | held),
-            pins.data.eq(Cat((kept[-1] & ~zeros) | (last & self._switch) for kept in self._kept)),
-            *(
-                word.eq((Cat(C(0, below), kept) << Mux(zeros, sent, in_front)) | (self._switch << sent))
-                for word, kept in zip(self.words, self._kept, strict=True)
-            ),
+            last.eq(self.selected.any() & at(0)),
+            held.eq(last & waits & ~self.release),
+            head.eq(sent < HEAD),
+            set_bit.eq((waits & at(UPDATE_BIT)) | (reference & (at(REFERENCE_BIT) | at(0)))),
+            self.frame.ready.eq((self.selected == 0) & (self.high == 0)),
+            self.updated.eq(last & waits & self.release),
         ]
+        bits = [(kept[-1] & ~head & ~reference) | set_bit for kept in self._kept]
+        for pins, selected, count in zip(self.pins, self.selected, self._lines, strict=True):
+            m.d.comb += [
+                pins.select_n.eq(~selected),
+                pins.clock_high.eq(1),
+                pins.clock_low.eq(~selected | held),
+                pins.data.eq(Cat(bits[:count])),
+            ]
+        once = waits << UPDATE_BIT | reference << REFERENCE_BIT | reference
+        for word, kept in zip(self.words, self._kept, strict=True):
+            below = (kept & ~reference.replicate(len(kept))) << CODE_TOP + 1 - self._bits
+            m.d.comb += word.eq((once << sent) | (below << Mux(head, sent, HEAD)))
 
         with m.If(self.frame.valid & self.frame.ready):
-            command, address = self.frame.p.command, self.frame.p.address
-            reference = command == DacCommand.REFERENCE
-            m.d.sync += [self.left.eq(clocks + self.gap), self.waits.eq(command == DacCommand.WRITE_UPDATE_ALL)]
-            m.d.sync += self._switch.eq(reference)
-            for line, kept in enumerate(self._kept):
-                code = Mux(reference, 0, self.codes[line])
-                m.d.sync += kept.eq(Cat(code, address, command.as_value()))
-        with m.Elif((self.left != 0) & ~held):
-            m.d.sync += self.left.eq(self.left - 1)
-            with m.If(~zeros):
+            m.d.sync += [
+                self.selected.eq(self.frame.p.buses),
+                waits.eq(command == DacCommand.WRITE_UPDATE_ALL),
+                reference.eq(command == DacCommand.REFERENCE),
+                *(kept.eq(Cat(code, self.frame.p.address)) for kept, code in zip(self._kept, self.codes, strict=True)),
+            ]
+        with m.Elif(self.selected.any() & ~held):
+            m.d.sync += sent.eq(sent + 1)  # 0 again after the last one
+            with m.If(~head):
                 m.d.sync += [kept.eq(kept << 1) for kept in self._kept]
+            with m.If(last):
+                m.d.sync += [self.selected.eq(0), self.high.eq(self._gap)]
+        with m.Elif(self.high != 0):
+            m.d.sync += self.high.eq(self.high - 1)
         return m

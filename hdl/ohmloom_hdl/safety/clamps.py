@@ -71,9 +71,10 @@ class RailClamp(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         clamps, form_clamp = rail_clamps(self._spec), self._spec.rail_code(self._spec.limits.form_v)
+        limit, beyond, forms = Signal.like(self.code), Signal(), (self.channel == Rail.SET) & self.form
 
         def clamp(code: int) -> None:
-            m.d.comb += self.clamped.eq(Mux(exceeds(self.code, code), code, self.code))
+            m.d.comb += [limit.eq(code), beyond.eq(exceeds(self.code, code) if code else 1)]
 
         with m.Switch(self.channel):
             for rail, code in clamps.items():
@@ -81,10 +82,11 @@ class RailClamp(wiring.Component):
                     clamp(code)
             with m.Default():
                 clamp(0)
-        with m.If((self.channel == Rail.SET) & self.form):
+        with m.If(forms):
             clamp(form_clamp)
             if form_clamp > clamps[Rail.SET]:
                 m.d.comb += self.forming_level.eq(exceeds(self.code, clamps[Rail.SET]))
+        m.d.comb += self.clamped.eq(Mux(beyond, limit, self.code))
         return m
 
 

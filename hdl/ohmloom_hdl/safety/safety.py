@@ -1,6 +1,6 @@
 """The safety block."""
 
-from amaranth import Module, Mux, Signal, Value
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In
@@ -48,8 +48,7 @@ class Safety(wiring.Component):
             }
         )
         clock_hz = spec.controller.clock_hz
-        self.rows = Ad5628(spec.row_dac, clock_hz, spec.afe.row_dacs)
-        self.rails = Ad5628(spec.rail_dac, clock_hz, 1)
+        self.dacs = Ad5628((spec.row_dac, spec.rail_dac), clock_hz, (spec.afe.row_dacs, 1))
         self.switches = SwitchChains(spec.switch, clock_hz, spec.tiles + 1)
         self.row_clamp = RowClamp(spec)
         self.rail_clamp = RailClamp(spec)
@@ -67,22 +66,23 @@ class Safety(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        for name in ("rows", "rails", "switches", "row_clamp", "rail_clamp", "rail_level", "gate", "latch", "watchdog"):
+        for name in ("dacs", "switches", "row_clamp", "rail_clamp", "rail_level", "gate", "latch", "watchdog"):
             m.submodules[name] = getattr(self, name)
         m.submodules.key, m.submodules.start_up = self.key, self.start_up
         out, ready = self.out, self.start_up.ready
-        for pins, driver in ((self.row_dac, self.rows), (self.rail_dac, self.rails), (self.switch, self.switches)):
-            wiring.connect(m, wiring.flipped(pins), driver.pins)
+        drivers = *self.dacs.pins, self.switches.pins
+        for pins, driver in zip((self.row_dac, self.rail_dac, self.switch), drivers, strict=True):
+            wiring.connect(m, wiring.flipped(pins), driver)
         m.d.comb += [
             out.ready.eq(ready),
             self.switch_reset_n.eq(ready),
             self.pulse_gate.eq(self.gate.gate),
-            self.start_up.idle.eq(self.rows.frame.ready & self.rails.frame.ready),
+            self.start_up.idle.eq(self.dacs.frame.ready),
             self.start_up.settled.eq(self.unsettled == 0),
         ]
         self._connect_interlocks(m)
-        self._connect_rows(m)
-        self._connect_rails(m)
+        self._connect_dacs(m)
+        self._connect_rail_level(m)
         self._connect_switches(m)
         self._connect_gate(m)
         return m
@@ -115,48 +115,56 @@ class Safety(wiring.Component):
             control.armed.eq(self.key.armed),
         ]
 
-    def _connect_rows(self, m: Module) -> None:
-        out, start_up, ready = self.out, self.start_up, self.start_up.ready
-        frame, dropped = out.row_frame, Signal()
+    def _connect_dacs(self, m: Module) -> None:
+        """Rows and rails take turns. A row frame that waits for its release keeps the rails waiting too: whoever has
+        pulses and drives wait for each other never sees that, and the watchdog ends it."""
+        out, start_up, ready, dacs = self.out, self.start_up, self.start_up.ready, self.dacs
+        row, rail, clamp = out.row_frame, out.rail_frame, self.rail_clamp
+        to_rows, rails_wait, update = Signal(), Signal(), Signal()
+        row_under_way, rail_under_way = dacs.selected
         m.d.comb += [
             self.row_clamp.code.eq(out.row_code),
-            self.rows.codes.eq(self.row_codes),
-            self.rows.frame.valid.eq(Mux(ready, frame.valid, start_up.frame)),
-            self.rows.frame.p.command.eq(Mux(ready, _command(frame), start_up.command)),
-            self.rows.frame.p.address.eq(Mux(ready, frame.p.channel, start_up.row_address)),
-            self.rows.release.eq(out.row_release | ~ready),
-            frame.ready.eq(self.rows.frame.ready | ~ready),
-            out.row_updated.eq((self.rows.updated & ~start_up.active) | dropped),
+            clamp.channel.eq(Mux(ready, rail.p.channel, start_up.address)),
+            clamp.code.eq(rail.p.code | ~ready.replicate(len(clamp.code))),
+            clamp.form.eq(rail.p.form & self.key.forming),
+            to_rows.eq(Mux(ready, row.valid, start_up.rows)),
+            rails_wait.eq(row.valid | self.gate.hold),
+            update.eq(Mux(row.valid, row.p.update, rail.p.update)),
+            dacs.frame.valid.eq(Mux(ready, row.valid | (rail.valid & ~self.gate.hold), start_up.frame)),
+            dacs.frame.p.buses.eq(Cat(to_rows, Mux(ready, ~row.valid, start_up.rails))),
+            dacs.frame.p.command.eq(
+                Mux(ready, Mux(update, DacCommand.WRITE_UPDATE_ALL, DacCommand.WRITE), start_up.command)
+            ),
+            dacs.frame.p.address.eq(Mux(ready & row.valid, row.p.channel, clamp.channel)),
+            dacs.codes.eq(self.row_codes),
+            dacs.codes[0].eq(Mux(to_rows, self.row_codes[0], clamp.clamped)),
+            dacs.release.eq(out.row_release | rail_under_way | ~ready),
+            row.ready.eq(dacs.frame.ready | ~ready),
+            rail.ready.eq((dacs.frame.ready & ~rails_wait) | ~ready),
         ]
-        m.d.sync += dropped.eq(frame.valid & frame.p.update & ~ready)
+        for frame, updated, under_way in (
+            (row, out.row_updated, row_under_way),
+            (rail, out.rail_updated, rail_under_way),
+        ):
+            dropped = Signal()
+            m.d.sync += dropped.eq(frame.valid & frame.p.update & ~ready)
+            m.d.comb += updated.eq((dacs.updated & under_way & ~start_up.active) | dropped)
         with m.If(~ready):
             m.d.sync += self.row_codes.eq(self.row_codes.as_value().init)
         with m.Elif(out.row_code_write):
             m.d.sync += self.row_codes[out.row_code_dac].eq(self.row_clamp.dac_code)
 
-    def _connect_rails(self, m: Module) -> None:
-        out, start_up, ready = self.out, self.start_up, self.start_up.ready
-        frame, dropped, clamp, level = out.rail_frame, Signal(), self.rail_clamp, self.rail_level
-        driver = self.rails.frame
+    def _connect_rail_level(self, m: Module) -> None:
+        frame, level = self.dacs.frame, self.rail_level
+        channel = self.rail_clamp.channel
         m.d.comb += [
-            clamp.channel.eq(Mux(ready, frame.p.channel, start_up.rail_address)),
-            clamp.code.eq(frame.p.code | ~ready.replicate(len(clamp.code))),
-            clamp.form.eq(frame.p.form & self.key.forming),
-            driver.valid.eq(Mux(ready, frame.valid & ~self.gate.hold, start_up.frame)),
-            driver.p.command.eq(Mux(ready, _command(frame), start_up.command)),
-            driver.p.address.eq(clamp.channel),
-            self.rails.codes[0].eq(clamp.clamped),
-            self.rails.release.eq(1),
-            frame.ready.eq((driver.ready & ~self.gate.hold) | ~ready),
-            out.rail_updated.eq((self.rails.updated & ~start_up.active) | dropped),
-            level.frame.eq(driver.valid & driver.ready & (driver.p.command != DacCommand.REFERENCE)),
-            level.writes_set.eq((driver.p.address == Rail.SET) | (driver.p.address == ALL_CHANNELS)),
-            level.above.eq(clamp.forming_level),
-            level.update.eq(driver.p.command == DacCommand.WRITE_UPDATE_ALL),
+            level.frame.eq(frame.valid & frame.ready & frame.p.buses[1] & (frame.p.command != DacCommand.REFERENCE)),
+            level.writes_set.eq((channel == Rail.SET) | (channel == ALL_CHANNELS)),
+            level.above.eq(self.rail_clamp.forming_level),
+            level.update.eq(frame.p.command == DacCommand.WRITE_UPDATE_ALL),
         ]
-        m.d.sync += dropped.eq(frame.valid & frame.p.update & ~ready)
-        # The row DACs' frames of a start end together with the rails'.
-        with m.If(self.rails.updated):
+        # The row DACs' frame of a start comes before the rails'.
+        with m.If(self.dacs.updated & self.dacs.selected[1]):
             m.d.sync += self.unsettled.eq(self._settling)
         with m.Elif(self.unsettled != 0):
             m.d.sync += self.unsettled.eq(self.unsettled - 1)
@@ -181,11 +189,7 @@ class Safety(wiring.Component):
             gate.enable.eq(self.start_up.ready & ~self.latch.trips),
             gate.forming.eq(self.key.forming),
             gate.forming_level.eq(self.rail_level.forming_level),
-            gate.steady.eq(self.rails.frame.ready & (self.unsettled == 0) & ~self.switches.selected),
+            gate.steady.eq(~self.dacs.selected[1] & (self.unsettled == 0) & ~self.switches.selected),
             out.pulse_done.eq(gate.done),
             out.pulse_tripped.eq(gate.tripped),
         ]
-
-
-def _command(frame) -> Value:
-    return Mux(frame.p.update, DacCommand.WRITE_UPDATE_ALL, DacCommand.WRITE)

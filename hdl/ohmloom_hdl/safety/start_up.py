@@ -7,17 +7,19 @@ from amaranth.lib.wiring import In, Out
 from ohmloom.spec.switches import Rail
 from ohmloom_hdl.afe.dac import ALL_CHANNELS, DacCommand
 
+FRAMES = 4
+
 
 class StartUp(wiring.Component):
     """While `run` is high: brings the DACs to rest, then raises `ready`. Starts anew when `run` goes low.
 
-    Three frames go to the row DACs and the rail DAC at once, each when `idle`: the DACs take a frame. They turn the
-    references on; set all row channels to Vmid and all rails to 0; set the word lines' reading level. Then it waits for
-    `settled`.
+    Frames that wait for each other: the references of the row DACs and the rail DAC are turned on; all row channels are
+    set to Vmid; all rails to 0; then the word lines' reading level. Then it waits for `settled`. The rails are the last,
+    so that their settling is also that of the rows.
 
-    frame: one is sent in this cycle, with `command`; the rows' code is always Vmid, the rails' each channel's clamp: 0 for
-    all channels at once, the reading level for the word lines.
-    active: the DACs' frames are its own.
+    frame: offered in this cycle; it is taken when `idle`. The rows' code is always Vmid, the rails' each channel's clamp: 0 for
+    all channels at once, the reading level for the word lines. active: the DACs' frames are
+    its own.
     """
 
     def __init__(self) -> None:
@@ -28,28 +30,29 @@ class StartUp(wiring.Component):
                 "settled": In(1),
                 "frame": Out(1),
                 "command": Out(DacCommand),
-                "row_address": Out(4),
-                "rail_address": Out(4),
+                "address": Out(4),
+                "rows": Out(1),
+                "rails": Out(1),
                 "active": Out(1),
                 "ready": Out(1),
             }
         )
-        self.step = Signal(2)
+        self.step = Signal(range(FRAMES + 1))
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.d.comb += [
-            self.frame.eq(self.run & self.idle & (self.step != 3)),
+            self.frame.eq(self.run & (self.step != FRAMES)),
             self.command.eq(Mux(self.step == 0, DacCommand.REFERENCE, DacCommand.WRITE_UPDATE_ALL)),
-            self.row_address.eq(Mux(self.step == 0, 0, ALL_CHANNELS)),
-            self.rail_address.eq(Mux(self.step == 0, 0, Mux(self.step == 1, ALL_CHANNELS, Rail.READ_GATE))),
+            self.address.eq(Mux(self.step == 3, Rail.READ_GATE, ALL_CHANNELS)),
+            self.rows.eq((self.step == 0) | (self.step == 1)),
+            self.rails.eq(self.step != 1),
             self.active.eq((self.step != 0) & ~self.ready),
         ]
         with m.If(~self.run):
             m.d.sync += [self.step.eq(0), self.ready.eq(0)]
-        with m.Else():
-            with m.If(self.frame):
-                m.d.sync += self.step.eq(self.step + 1)
-            with m.If((self.step == 3) & self.idle & self.settled):
+        with m.Elif(self.idle):
+            m.d.sync += self.step.eq(self.step + self.frame)
+            with m.If((self.step == FRAMES) & self.settled):
                 m.d.sync += self.ready.eq(1)
         return m

@@ -14,6 +14,7 @@ from ohmloom_hdl.afe.dac import Ad5628, DacCommand
 from .parts import Ad5628Model
 
 TIMEOUT_CYCLES = 5000
+FIRST, OTHER = 1, 2  # buses
 
 
 def frame_word(command: DacCommand, address: int, code: int) -> int:
@@ -22,15 +23,15 @@ def frame_word(command: DacCommand, address: int, code: int) -> int:
 
 
 class Bench:
-    """The driver with a part on each line; `log` has what the pins did in each cycle."""
+    """The driver of a bus and of one more with a single part; `log` has what the first one's pins did in each cycle."""
 
     def __init__(self, chip: str, lines: int, sync_high_min_ns: int | None = None) -> None:
         spec = load_chip(chip)
         part = spec.row_dac
         if sync_high_min_ns is not None:
             part = part.model_copy(update={"sync_high_min_ns": sync_high_min_ns})
-        self.dut = Ad5628(part, spec.controller.clock_hz, lines)
-        self.parts = [Ad5628Model() for _ in range(lines)]
+        self.dut = Ad5628((part, spec.rail_dac), spec.controller.clock_hz, (lines, 1))
+        self.parts, self.other = [Ad5628Model() for _ in range(lines)], Ad5628Model()
         self.log: list[tuple[int, int, int, int]] = []
         self.acted: list[bool] = []
         self.updated: list[int] = []
@@ -50,19 +51,22 @@ class Bench:
         sim.run()
 
     async def _watch(self, ctx) -> None:
-        pins = self.dut.pins
-        signals = pins.clock_high, pins.clock_low, pins.select_n, pins.data, self.dut.updated
+        signals = [
+            getattr(pins, name) for pins in self.dut.pins for name in ("clock_high", "clock_low", "select_n", "data")
+        ]
         while True:
-            _, _, high, low, select_n, data, updated = await ctx.tick().sample(*signals)
+            _, _, high, low, select_n, data, *other, updated = await ctx.tick().sample(*signals, self.dut.updated)
+            self.other.cycle(*other)
+            assert not other[2] or other[:2] == [1, 1], "an idle bus has no clocks"
             acted = [part.cycle(high, low, select_n, data >> line & 1) for line, part in enumerate(self.parts)]
             assert len(set(acted)) == 1, "parts on one clock act at once"
             self.log.append((high, low, select_n, data))
             self.acted.append(acted[0])
             self.updated.append(updated)
 
-    async def send(self, ctx, command: DacCommand, address: int, codes: list[int]) -> None:
+    async def send(self, ctx, command: DacCommand, address: int, codes: list[int], buses: int = FIRST) -> None:
         dut = self.dut
-        ctx.set(dut.frame.payload, {"command": command, "address": address})
+        ctx.set(dut.frame.payload, {"command": command, "address": address, "buses": buses})
         for line, code in enumerate(codes):
             ctx.set(dut.codes[line], code)
         ctx.set(dut.frame.valid, 1)
@@ -142,6 +146,7 @@ def test_random_frames_arrive_whole_under_stalls(chip: str, lines: int, seed: in
     rng = random.Random(f"{chip} {seed}")
     bench = Bench(chip, lines)
     sent: list[list[int]] = [[] for _ in range(lines)]
+    sent_other: list[int] = []
     releases = random.Random(seed)
 
     async def releasing(ctx) -> None:
@@ -154,12 +159,18 @@ def test_random_frames_arrive_whole_under_stalls(chip: str, lines: int, seed: in
             command = rng.choice(list(DacCommand))
             address = 0 if command == DacCommand.REFERENCE else rng.choice([*range(8), 15])
             codes = [rng.randrange(4096) for _ in range(lines)]
-            for line, code in enumerate(codes):
-                sent[line].append(frame_word(command, address, code))
-            await bench.send(ctx, command, address, codes)
+            buses = rng.choice([FIRST, OTHER, FIRST | OTHER])
+            words = [frame_word(command, address, code) for code in codes]
+            if buses & FIRST:
+                for line, word in enumerate(words):
+                    sent[line].append(word)
+            if buses & OTHER:
+                sent_other.append(words[0])
+            await bench.send(ctx, command, address, codes, buses)
             await ctx.tick().repeat(rng.choice([1, 2, 5, 40]))
         await ctx.tick().until(bench.dut.frame.ready)
 
     bench.run(testbench, releasing)
     assert [part.frames for part in bench.parts] == sent
-    assert all(part.aborted == 0 for part in bench.parts)
+    assert bench.other.frames == sent_other
+    assert all(part.aborted == 0 for part in (*bench.parts, bench.other))

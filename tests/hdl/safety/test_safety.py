@@ -31,11 +31,11 @@ def test_power_up_brings_the_dacs_to_their_levels_before_any_switch_may_close(na
 
     bench.run(testbench)
     for part in bench.rows:
-        assert part.frames == [0x08000001, 0x02F80000, 0x02F80000]
+        assert part.frames == [0x08000001, 0x02F80000]
     gate_code = bench.spec.rail_code(bench.spec.limits.gate_v)
     assert bench.rails.frames == [0x08000001, 0x02F00000, 0x02300000 | gate_code << 8]
-    # Three frames of 32 clocks and SYNC high, then the data sheet's settling.
-    assert bench.cycle == pytest.approx(3 * 33 + bench.settling, abs=3)
+    # Four frames of 32 clocks, of which the first goes to all DACs, and SYNC high, then the data sheet's settling.
+    assert bench.cycle == pytest.approx(4 * 33 + bench.settling, abs=3)
 
 
 @pytest.mark.parametrize("name", CHIPS)
