@@ -184,11 +184,11 @@ class Sequencer(wiring.Component):
         pointer = Signal(range(max(places.sizes[Memory.BIAS], places.sizes[Memory.CORRECTION]) // 2), reset_less=True)
         entry_bits = index_bits(places.sizes[Memory.CORRECTION] // 2)
         step = Mux(do.collect, oldest.step, next_.step)
-        # A step's words are a few less than a power of two.
-        above = STEP_WORDS.bit_length()
-        field = Cat(Const(0, above), step) + (
-            do.number + HEADER_DTYPE.itemsize // 2 - step * ((1 << above) - STEP_WORDS)
-        )
+        # A step's words are two less than a power of two; that the header's are half of it takes no adder.
+        above, half = STEP_WORDS.bit_length(), do.number[-1]
+        assert (1 << above) - 2 == STEP_WORDS
+        assert HEADER_DTYPE.itemsize // 2 == 1 << (above - 1)
+        field = Cat(Const(0, above), step) + (Cat(do.number[:-1], ~half, half) - (step << 1))
         following_step = next_.step + 1
         word_bits = len(store.address)
         addresses = [
