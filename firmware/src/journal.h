@@ -51,7 +51,7 @@ void journal_begun(uint32_t row);
  * `count` of them. */
 void journal_done(uint32_t row, const uint8_t *bad, uint32_t count);
 
-/* Write what is due, when flash is free. Answer 0 when nothing is. */
+/* Write what is due, and wait for the flash where it is not free. Answer 0 when nothing is due. */
 int journal_settle(void); /* the result: first, since the row may have been answered */
 int journal_mark(void);
 
