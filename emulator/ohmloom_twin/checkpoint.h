@@ -46,7 +46,8 @@ template <class Direction> struct Checkpoint {
     }
 };
 
-// The design lies in memory as plain values, but for its first word, which is the class's, and its memories, which own theirs.
+// The design lies in memory as plain values, but for its first word, which is the class's, its memories, which own theirs, and with waves a
+// function.
 template <class Design, class EachMemory> void save_design(Design &top, EachMemory each_memory, Saving &to) {
     to.raw(&top, sizeof top);
     each_memory([&](auto &memory) { to.raw(&memory[0], memory.depth * sizeof memory[0]); });
@@ -61,6 +62,9 @@ template <class Design, class EachMemory> void load_design(Design &top, EachMemo
         std::memcpy(kept.data() + offset, place, count);
     };
     keep(&top, sizeof(void *));
+#ifdef WAVES
+    keep(&top.debug_eval_outline, sizeof top.debug_eval_outline);
+#endif
     each_memory([&](auto &memory) { keep(&memory, sizeof memory); });
     std::memcpy(static_cast<void *>(&top), kept.data(), kept.size());
     each_memory([&](auto &memory) { from.raw(&memory[0], memory.depth * sizeof memory[0]); });

@@ -10,6 +10,9 @@
 #include "chip.h"
 #include "checkpoint.h"
 #include "parts.h"
+#ifdef WAVES
+#include "waves.h"
+#endif
 
 namespace {
 
@@ -43,6 +46,9 @@ struct Twin {
     size_t answered = 0;
     uint64_t power_fails = std::numeric_limits<uint64_t>::max();  // the cycle before which it does
     uint32_t power_seed = 0;
+#ifdef WAVES
+    Waves waves;
+#endif
 
     FIELDS(rows, rails, switches, adcs, flash, row_bus, rail_bus, adc_bus, switch_bus, reset_n, gate, was_open, over, cycle, opened, executed,
            changed, drive, driven, converted, stages, garbage, rx)
@@ -143,6 +149,9 @@ struct Twin {
         top.prev_p_clk.set<bool>(false);
         top.p_clk.set<bool>(true);
         top.eval();
+#ifdef WAVES
+        waves.cycle(cycle, CLOCK_HZ, [&](bool level) { top.p_clk.set<bool>(level); });
+#endif
         parts();
         row_bus = BUS(row__dac);
         rail_bus = BUS(rail__dac);
@@ -271,6 +280,14 @@ int twin_load(void *twin, const uint8_t *bytes, uint64_t length) {
     load_design(mine.top, [&](auto use) { EACH_MEMORY(use, mine.top); }, loading);
     return loading.good && loading.at == loading.end;
 }
+
+#ifdef WAVES
+// Writes cycles first .. end - 1 to a VCD file; whether it can be written.
+int twin_waves(void *twin, const char *path, uint64_t first, uint64_t end) {
+    return static_cast<Twin *>(twin)->waves.open(static_cast<Twin *>(twin)->top, path, first, end);
+}
+void twin_waves_end(void *twin) { static_cast<Twin *>(twin)->waves.close(); }
+#endif
 
 // Sends bytes and runs until nothing has happened for `quiet` cycles; returns how many bytes came back.
 size_t twin_feed(void *pointer, const uint8_t *data, size_t length, uint32_t baud, uint64_t quiet, uint8_t *received, size_t room) {

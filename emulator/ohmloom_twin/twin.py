@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,11 +51,12 @@ class Twin:
     behind the pins is raised by the `feed` in which it happened.
     """
 
-    def __init__(self, fabric: Fabric) -> None:
-        self.fabric, self.spec = fabric, fabric.spec
+    def __init__(self, fabric: Fabric, waves: bool = False) -> None:
+        """waves: `write_waves` will be called; the gateware is then compiled another time, and slower."""
+        self.fabric, self.spec, self._waves = fabric, fabric.spec, waves
         self._switches = SwitchMap(self.spec)
         self._clock = Controller(fabric)  # for ADVANCE, which is no business of the gateware's
-        self._library = ctypes.CDLL(str(library(self.spec)))
+        self._library = ctypes.CDLL(str(library(self.spec, waves)))
         for name, result, arguments in (
             ("twin_new", ctypes.c_void_p, [_Fabric]),
             ("twin_delete", None, [ctypes.c_void_p]),
@@ -81,6 +84,9 @@ class Twin:
         ):  # fmt: skip
             function = getattr(self._library, name)
             function.restype, function.argtypes = result, arguments
+        if waves:
+            self._library.twin_waves.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint64]
+            self._library.twin_waves_end.argtypes = [ctypes.c_void_p]
         self._callbacks = _Fabric(
             _DRIVE(self._guarded(self._drive)),
             _CONVERT(self._guarded(self._convert)),
@@ -119,6 +125,17 @@ class Twin:
             raise error
         return self._received[:count].tobytes()
 
+    def write_waves(self, path: Path, first_us: float, end_us: float) -> None:
+        """Writes all wires to a VCD file, from and to these times from now on. Raises Error when it cannot be written."""
+        first, end = (self.cycles + round(time * 1e-6 * self.spec.controller.clock_hz) for time in (first_us, end_us))
+        if not self._library.twin_waves(self._handle, os.fsencode(path), first, end):
+            raise Error(f"waves: {path} cannot be written")
+
+    def end_waves(self) -> None:
+        """The file is then whole, whatever of the window was still to come."""
+        if self._waves:
+            self._library.twin_waves_end(self._handle)
+
     def close(self) -> None:
         if self._handle is not None:
             self._library.twin_delete(self._handle)
@@ -148,7 +165,7 @@ class Twin:
 
         fresh: nothing has run, and the flash's images are a new twin's; then the way to where the journal is read is gone once and kept.
         """
-        if fresh and not self._load(booted(self.spec, self._first_boot)):
+        if fresh and not self._load(booted(self.spec, self._first_boot, self._waves)):
             raise Error(f"{self.spec.name}: a file in {cache_folder()} is damaged; remove it")
         if not self._library.twin_boot(self._handle, BOOT_CYCLES, False):
             raise Error(f"{self.spec.name}: the firmware has not started within {BOOT_CYCLES} cycles")

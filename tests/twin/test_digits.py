@@ -61,7 +61,7 @@ def classified(endpoint: str, chip: str, images: int, file: Path) -> tuple[Resul
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("chip", "images", "layers"), [("bench-8x16", 100, [8, 8, 8]), ("lab-128x128x4", 450, [64, 32, 10])])
+@pytest.mark.parametrize(("chip", "images", "layers"), [("bench-8x16", 100, [8, 8, 8]), ("lab-128x128x4", 100, [64, 32, 10])])
 def test_digits_pass_the_same_frames_on_gateware_and_emulator(
     chip: str, images: int, layers: list[int], tmp_path: Path
 ) -> None:
