@@ -129,6 +129,20 @@ def test_policies_within_the_clamps_only(key: str, field: str, value: int, check
     ])  # fmt: skip
 
 
+def test_edges_in_no_order_are_found_by_bisection(check) -> None:
+    rng = np.random.default_rng(8)
+    requests = [write_register(registers.ARM, registers.ARM.key), packed(table.FORM, tile=0, row=2, mask=[1] * 16)]
+    for _ in range(4):
+        record = np.frombuffer(load_policy("neurram").pack(load_chip(CHIP)), POLICY_DTYPE).copy()
+        record["max_pulses"] = 30
+        for name in ("error_edges", "conductance_edges"):
+            record[name] = rng.integers(0, 400, record[name].shape)
+        cells = np.stack([rng.integers(50, 400, 16), np.full(16, 10)], axis=1)
+        requests.append(packed(table.MEM_WRITE, memory=Memory.POLICY, offset=0, data=record.tobytes()))
+        requests.append(packed(table.PROGRAM, tile=0, row=2, cells=cells))
+    check(requests)
+
+
 def mvm(rng: np.random.Generator, count: int, length: int, **changes) -> tuple[int, bytes]:
     values = rng.integers(-327, 328, length)
     return packed(table.MVM, **{"tile": 1, "range": 0, "count": count, "codes": values, **changes})
