@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Twin:
         """waves: `write_waves` will be called; the gateware is then compiled another time, and slower."""
         self.fabric, self.spec, self._waves = fabric, fabric.spec, waves
         self._switches = SwitchMap(self.spec)
+        self._decoded = lru_cache(maxsize=1024)(self._decode)  # the same rows come again and again
         self._clock = Controller(fabric)  # for ADVANCE, which is no business of the gateware's
         self._library = ctypes.CDLL(str(library(self.spec, waves)))
         for name, result, arguments in (
@@ -209,9 +211,12 @@ class Twin:
     # Events
 
     def _state(self) -> Window | Chain | Write | None:
+        chains, bits = self._switches.chains, self._switches.bits
+        return self._decoded(ctypes.string_at(self._library.twin_switches(self._handle), chains * bits))
+
+    def _decode(self, closed: bytes) -> Window | Chain | Write | None:
         bits = self._switches.bits
-        closed = np.ctypeslib.as_array(self._library.twin_switches(self._handle), (self._switches.chains, bits))
-        return decode(self.spec, closed.tolist())
+        return decode(self.spec, [list(closed[start : start + bits]) for start in range(0, len(closed), bits)])
 
     def _drive(self, again: int, codes: Any) -> None:
         if not again:
