@@ -147,8 +147,9 @@ class Core(wiring.Component):
             flash.data_w.eq(field(core.FLASH, "data")),
             flash.select.eq(field(core.FLASH, "select")),
             flash.start.eq(writes(core.FLASH)),
-            self.probing.eq(mailbox.pending & ~mailbox.calling),
         ]
+        # A register, for the front end's ways are long: no probe is started, and no engine, in the first cycle.
+        m.d.sync += self.probing.eq(mailbox.pending & ~mailbox.calling)
         with m.If(writes(core.ALIVE)):
             m.d.sync += alive.eq(field(core.ALIVE, "alive"))
         with m.If(writes(core.TRIP_IRQ)):
