@@ -16,7 +16,7 @@ from ohmloom_hdl.afe.dac import Ad5628
 from ohmloom_hdl.safety.start_up import FRAMES
 
 from .monitors import RAILS_TO_ZERO, REFERENCE_ON, ROWS_TO_VMID, VMID, WORD, DacMonitor, address, code, command
-from .properties import above_set_clamp, rail_word_allowed, row_word_allowed
+from .properties import above_set_clamp, rail_word_allowed, row_word_allowed, times
 
 if TYPE_CHECKING:
     from .proof import Proof
@@ -107,20 +107,22 @@ def start(m: Module, p: Proof) -> None:
 def pulses(m: Module, p: Proof) -> None:
     gate, pulse, limits = p.dut.gate, p.pulse, p.spec.limits
     per_cycle, per_rest = p.per_cycle, gate.time.per_rest
-    asked = pulse.asked_ns * p.per_ns
+    asked, time = times(pulse.asked_ns, p.per_ns), gate.time
+    count = times(gate.count, p.per_ns) + gate.part
+    m.d.comb += Assert(gate.part < p.per_ns, "parts of a nanosecond")
     with m.If(gate.gate):
         m.d.comb += [
             Assert(gate.form == pulse.asked_form, "mode of the pulse"),
             Assert(gate.first == (pulse.length == 0), "first cycle"),
-            Assert(gate.count + pulse.length + Mux(gate.first, 0, per_cycle // 2) == asked, "what is left"),
-            Assert((gate.count >= 0) | gate.first, "something is left"),
+            Assert(count + pulse.length + Mux(gate.first, -time.start, per_cycle // 2) == asked, "what is left"),
+            Assert(gate.count >= 0, "something is left"),
             Assert(pulse.asked_ns <= Mux(gate.form, limits.form_pulse_ns, limits.pulse_ns), "no more than the cap"),
             Assert(pulse.rest >= asked + 2 * per_cycle, "rested before"),
         ]
     with m.Else():
         m.d.comb += [
-            Assert(gate.count <= Mux(pulse.length == 0, pulse.rest, 0) - per_cycle, "rest so far"),
-            Assert(gate.count < (1 << gate.time.bits) + per_rest, "rest has a highest count"),
+            Assert(count + Mux(pulse.length == 0, pulse.rest, 0) >= time.begin_ns * p.per_ns, "rest so far"),
+            Assert(gate.count >= -(1 << time.bits) - per_rest // p.per_ns - 1, "rest has a highest count"),
         ]
 
 

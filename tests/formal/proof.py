@@ -49,7 +49,8 @@ class Proof(Elaboratable):
         # Time in parts of a nanosecond that make whole halves of a cycle; longer than any rest that the gate counts.
         self.per_ns, self.per_cycle = self.dut.gate.time.per_ns, self.dut.gate.time.per_cycle
         assert self.per_ns * 10**9 == self.per_cycle * clock_hz
-        self.pulse = PulseMonitor(len(self.dut.out.pulse.p.width_ns), self.per_cycle, 1 << self.dut.gate.time.bits + 2)
+        width_bits = len(self.dut.out.pulse.p.width_ns)
+        self.pulse = PulseMonitor(width_bits, self.per_cycle, self.per_ns << width_bits + 2)
         self.key = KeyMonitor()
 
     def rtlil(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from amaranth import Module, Mux, Signal, Value
+from amaranth import C, Module, Mux, Signal, Value
 from amaranth.hdl import Assert
 
 from ohmloom.spec.switches import Rail
@@ -77,6 +77,11 @@ def forming_level(m: Module, p: Proof) -> None:
     m.d.comb += Assert(~(p.dut.pulse_gate & ~p.pulse.asked_form & above), "no SET pulse at a forming level")
 
 
+def times(value: Value, constant: int) -> Value:
+    """Shifted and added: solvers find multiplication hard."""
+    return sum((value << bit for bit in range(constant.bit_length()) if constant >> bit & 1), C(0))
+
+
 def pulse_length(m: Module, p: Proof) -> None:
     """No pulse longer than its cap or than asked for; whole cycles as spec.pulse_cycles unless it is cut."""
     limits, per_cycle, half = p.spec.limits, p.per_cycle, p.per_cycle // 2
@@ -84,7 +89,7 @@ def pulse_length(m: Module, p: Proof) -> None:
     gate_before = p.past(m, p.dut.pulse_gate)
     cut = p.past(m, p.dut.control.tripped) | p.dut.control.tripped | (p.pulse.asked_form & ~p.key.was_open)
     # n cycles for n - 1/2 up to n + 1/2; tests/hdl/safety compares this with spec.pulse_cycles for every width.
-    asked, length = p.pulse.asked_ns * p.per_ns, p.pulse.length
+    asked, length = times(p.pulse.asked_ns, p.per_ns), p.pulse.length
     rounded = (asked < length + half) & ((length <= asked + half) | (length == per_cycle))
     m.d.comb += [
         Assert(~p.dut.pulse_gate | (length < Mux(p.pulse.asked_form, form_cap, pulse_cap)), "pulse within its cap"),

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,11 +16,15 @@ TAIL_CYCLES = 8
 
 
 class PulseTime:
-    """The units in which the pulse gate counts time: parts of a nanosecond, an even number of them in a clock cycle.
+    """How the pulse gate counts time: down, in nanoseconds and parts of them, an even number of parts in a clock cycle.
 
-    per_ns, per_cycle: units in a nanosecond and in a clock cycle. bits: of the longest width that a request can name.
+    per_ns, per_cycle: parts in a nanosecond and in a clock cycle. bits: of the longest width that a request can name.
     per_rest: what a cycle of rest counts, so that the rest is over once it has counted as much as the pulse lasts;
     rounded down, by at most 1/64. None: no rest is asked for.
+    start, first_ns: parts that a count begins with, so that taking away them and a cycle and a half is taking away
+    whole nanoseconds and a cycle's parts.
+    coarse: bits of a count that are not looked at to tell whether a rest is over; less than what a cycle of rest counts.
+    begin_ns: what a rest begins with: one cycle's share, and what those bits may be.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -29,8 +33,14 @@ class PulseTime:
         self.per_ns, self.per_cycle = cycle_ns.denominator, cycle_ns.numerator
         while self.per_cycle % 2 or self.per_cycle < 64 * ratio:
             self.per_ns, self.per_cycle = 2 * self.per_ns, 2 * self.per_cycle
-        self.bits = count_bits(self.per_ns * ((1 << count_bits(spec.limits.form_pulse_ns)) - 1))
-        self.per_rest = min(int(self.per_cycle / ratio), 1 << self.bits) if ratio else None
+        self.bits = count_bits(spec.limits.form_pulse_ns)
+        self.per_rest = min(int(self.per_cycle / ratio), self.per_ns << self.bits) if ratio else None
+        first = self.per_cycle * 3 // 2
+        self.start = (self.per_cycle - first) % self.per_ns
+        self.first_ns = (first + self.start) // self.per_ns
+        rest_ns = (self.per_rest or 0) // self.per_ns
+        self.coarse = max(rest_ns.bit_length() - 1, 0)
+        self.begin_ns = -(-self.per_cycle // self.per_ns) + (1 << self.coarse)
 
 
 class PulseGate(wiring.Component):
@@ -45,8 +55,8 @@ class PulseGate(wiring.Component):
     When `enable`, or `forming` under a forming pulse, goes low, the gate closes with the next clock edge.
 
     steady: rails and switches stand still and have settled; a pulse waits for it. hold: they have to stay so, because
-    the gate is open or may open with the next edge: a pulse only waits for its rest. done: TAIL_CYCLES after the end, with `tripped` if the pulse was
-    refused or cut, or `enable` went low after it.
+    the gate is open or may open with the next edge: a pulse only waits for its rest. done: TAIL_CYCLES after the end,
+    with `tripped` if the pulse was refused or cut, or `enable` went low after it.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -64,8 +74,9 @@ class PulseGate(wiring.Component):
                 "tripped": Out(1),
             }
         )
-        # While the gate is open what is left of the pulse, else the rest so far, less one cycle's share.
-        self.count = Signal(signed(self.time.bits + 2), init=-self.time.per_cycle)
+        # While the gate is open what is left of the pulse; else, below zero, the rest so far.
+        self.count = Signal(signed(self.time.bits + 2), init=self.time.begin_ns)
+        self.part = Signal(range(self.time.per_ns), init=self.time.start)
         self.first = Signal()
         self.form = Signal()
         self.tail = Signal(range(TAIL_CYCLES + 1))
@@ -75,18 +86,15 @@ class PulseGate(wiring.Component):
         m = Module()
         limits, time, request = self._limits, self.time, self.pulse.p
 
-        asked = Signal(time.bits)
         too_long = [exceeds(request.width_ns, cap_ns) for cap_ns in (limits.pulse_ns, limits.form_pulse_ns)]
         waiting, refused, rested, opens = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            # Shifted and added: this constant is not worth a multiplier.
-            asked.eq(sum(request.width_ns << bit for bit in range(time.per_ns.bit_length()) if time.per_ns >> bit & 1)),
             refused.eq(
                 ~self.enable
                 | Mux(request.form, too_long[1], too_long[0])
                 | Mux(request.form, request.reset | ~self.forming, self.forming_level)
             ),
-            rested.eq(self.count >= asked if time.per_rest else 1),
+            rested.eq((self.count >> time.coarse) + (request.width_ns >> time.coarse) < 0 if time.per_rest else 1),
             waiting.eq(~self.gate & (self.tail == 0)),
             opens.eq(waiting & self.pulse.valid & ~refused & rested & self.steady),
             self.pulse.ready.eq(opens | (waiting & refused)),
@@ -94,19 +102,27 @@ class PulseGate(wiring.Component):
         ]
 
         # A pulse has an n-th cycle if it is asked for n - 1/2 cycles or more: so the first takes away one and a half.
-        step, count, full, over, cut = Signal.like(self.count), Signal.like(self.count), Signal(), Signal(), Signal()
+        (cycle_ns, cycle), (rest_ns, rest) = (
+            divmod(parts, time.per_ns) for parts in (time.per_cycle, time.per_rest or 0)
+        )
+        step_ns, count = Signal.like(self.count), Signal.like(self.count)
+        (pulse_borrows, pulse_part), (rest_borrows, rest_part) = self._less(cycle), self._less(rest)
+        full, over, cut = Signal(), Signal(), Signal()
         m.d.comb += [
-            step.eq(Mux(self.gate, Mux(self.first, -time.per_cycle * 3 // 2, -time.per_cycle), time.per_rest or 0)),
-            count.eq(self.count + step),
-            full.eq(self.count[time.bits] & ~self.count[-1]),
+            step_ns.eq(Mux(self.gate, Mux(self.first, time.first_ns, cycle_ns), rest_ns)),
+            # The lowest bits make a carry of what is not borrowed: a subtraction is the addition of all bits inverted.
+            count.eq((Cat(1, self.count) + Cat(~Mux(self.gate, pulse_borrows, rest_borrows), ~step_ns)) >> 1),
+            full.eq(self.count[-1] & ~self.count[time.bits]),
             cut.eq(~self.enable | (self.form & ~self.forming)),
             over.eq(self.gate & (cut | (count < 0))),
         ]
-        m.d.sync += self.first.eq(opens)
-        with m.If(opens):
-            m.d.sync += [self.count.eq(asked), self.gate.eq(1), self.form.eq(request.form)]
-        with m.Elif(over):
-            m.d.sync += [self.count.eq(-time.per_cycle), self.gate.eq(0)]
+        m.d.sync += [self.first.eq(opens), self.part.eq(Mux(self.gate, pulse_part, rest_part))]
+        with m.If(over | opens):
+            m.d.sync += self.part.eq(time.start)
+        with m.If(over):
+            m.d.sync += [self.count.eq(time.begin_ns), self.gate.eq(0)]
+        with m.Elif(opens):
+            m.d.sync += [self.count.eq(request.width_ns), self.gate.eq(1), self.form.eq(request.form)]
         with m.Elif(~full | self.gate):
             m.d.sync += self.count.eq(count)
 
@@ -116,3 +132,17 @@ class PulseGate(wiring.Component):
         with m.Elif(self.tail != 0):
             m.d.sync += [self.tail.eq(self.tail - 1), self.failed.eq(self.tripped)]
         return m
+
+    def _less(self, parts: int) -> tuple[Value, Value]:
+        """(whether a nanosecond is borrowed, the parts that are left) when `parts` are taken away; bit by bit, as these
+        are few and the numbers are constants."""
+        borrows = ~exceeds(self.part, parts - 1) if parts else C(0)
+        return borrows, Mux(borrows, _plus(self.part, self.time.per_ns - parts), _plus(self.part, -parts))
+
+
+def _plus(value: Value, constant: int) -> Value:
+    bits, carry = [], C(0)
+    for index, bit in enumerate(value):
+        bits.append(bit ^ carry ^ (constant >> index & 1))
+        carry = bit | carry if constant >> index & 1 else bit & carry
+    return Cat(bits)
