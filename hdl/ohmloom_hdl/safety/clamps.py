@@ -52,7 +52,7 @@ def rail_clamps(spec: ChipSpec) -> dict[Rail, int]:
 class RailClamp(wiring.Component):
     """Rail code within the clamp of its channel; that of SET is the forming clamp while `form` is high.
 
-    forming_level: the code given out is one of SET beyond the SET clamp.
+    most: the clamp itself is given out, whatever the code. forming_level: the code given out is one of SET beyond the SET clamp.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -63,6 +63,7 @@ class RailClamp(wiring.Component):
                 "channel": In(4),
                 "form": In(1),
                 "code": In(bits),
+                "most": In(1),
                 "clamped": Out(bits),
                 "forming_level": Out(1),
             }
@@ -86,7 +87,7 @@ class RailClamp(wiring.Component):
             clamp(form_clamp)
             if form_clamp > clamps[Rail.SET]:
                 m.d.comb += self.forming_level.eq(exceeds(self.code, clamps[Rail.SET]))
-        m.d.comb += self.clamped.eq(Mux(beyond, limit, self.code))
+        m.d.comb += self.clamped.eq(Mux(beyond | self.most, limit, self.code))
         return m
 
 

@@ -125,7 +125,8 @@ class Safety(wiring.Component):
         m.d.comb += [
             self.row_clamp.code.eq(out.row_code),
             clamp.channel.eq(Mux(ready, rail.p.channel, start_up.address)),
-            clamp.code.eq(rail.p.code | ~ready.replicate(len(clamp.code))),
+            clamp.code.eq(rail.p.code),
+            clamp.most.eq(~ready),
             clamp.form.eq(rail.p.form & self.key.forming),
             to_rows.eq(Mux(ready, row.valid, start_up.rows)),
             rails_wait.eq(row.valid | self.gate.hold),
