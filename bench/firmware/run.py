@@ -52,12 +52,12 @@ class Board:
     def keep(self) -> None:
         """For `back`."""
         flash = self._board.twin.flash(core.FLASH_JOURNAL, flash_bytes(self._board.fabric.spec))
-        self._kept = self._board.twin.snapshot(), flash, self._board.fabric.state(), self._number
+        self._kept = self._board.twin.save(), flash, self._board.fabric.state(), self._number
 
     def back(self) -> None:
         """Cells and controller are as they were at `keep`."""
         twin, flash, fabric, self._number = self._kept
-        self._board.twin.restore(twin)
+        self._board.twin.load(twin)
         self._board.twin.set_flash(core.FLASH_JOURNAL, flash)
         self._board.fabric.restore(fabric)
 
