@@ -42,19 +42,20 @@ class Ad5628(wiring.Component):
     clock is high.
 
     parts, lines: of each bus, the part and how many of it. frame: taken while SYNC is high, together with `codes`, one a
-    line, which REFERENCE does not look at. The part acts on the last falling edge; that of a WRITE_UPDATE_ALL waits for
-    `release`, with SYNC low and the last bit on the line, and `updated` strobes in the cycle that has it.
+    line, which REFERENCE does not look at; they have the widest part's bits, of which others look at the upper ones. The
+    part acts on the last falling edge; that of a WRITE_UPDATE_ALL waits for `release`, with SYNC low and the last bit on
+    the line, and `updated` strobes in the cycle that has it.
     """
 
     def __init__(self, parts: Sequence[Dac], clock_hz: int, lines: Sequence[int]) -> None:
         timings = [DacTiming.of(part, clock_hz) for part in parts]
-        (self._bits,) = {part.bits for part in parts}
+        self.bits = max(part.bits for part in parts)
         assert all(timing.clocks == FRAME_BITS for timing in timings)
         self._lines = lines
         super().__init__(
             {
                 "frame": In(stream.Signature(frame_layout(len(lines)))),
-                "codes": In(data.ArrayLayout(self._bits, max(lines))),
+                "codes": In(data.ArrayLayout(self.bits, max(lines))),
                 "release": In(1),
                 "updated": Out(1),
                 **{f"pins_{bus}": Out(SpiPort(count)) for bus, count in enumerate(lines)},
@@ -71,7 +72,7 @@ class Ad5628(wiring.Component):
         self.high = Signal(range(self._gap + 1))
         # What is still to be sent on each line, next bit on top. Only the address and the code are kept for that.
         self.words = [Signal(FRAME_BITS, name=f"word_{line}") for line in range(max(lines))]
-        self._kept = [Signal(self._bits + 4, name=f"kept_{line}") for line in range(max(lines))]
+        self._kept = [Signal(self.bits + 4, name=f"kept_{line}") for line in range(max(lines))]
         self._reference = Signal()
 
     def elaborate(self, platform) -> Module:
@@ -100,7 +101,7 @@ class Ad5628(wiring.Component):
             ]
         once = waits << UPDATE_BIT | reference << REFERENCE_BIT | reference
         for word, kept in zip(self.words, self._kept, strict=True):
-            below = (kept & ~reference.replicate(len(kept))) << CODE_TOP + 1 - self._bits
+            below = (kept & ~reference.replicate(len(kept))) << CODE_TOP + 1 - self.bits
             m.d.comb += word.eq((once << sent) | (below << Mux(head, sent, HEAD)))
 
         with m.If(self.frame.valid & self.frame.ready):

@@ -52,7 +52,8 @@ def rail_clamps(spec: ChipSpec) -> dict[Rail, int]:
 class RailClamp(wiring.Component):
     """Rail code within the clamp of its channel; that of SET is the forming clamp while `form` is high.
 
-    most: the clamp itself is given out, whatever the code. forming_level: the code given out is one of SET beyond the SET clamp.
+    most: the clamp itself is given out, whatever the code; for channels other than SET. forming_level: the code given out
+    is one of SET beyond the SET clamp.
     """
 
     def __init__(self, spec: ChipSpec) -> None:

@@ -1,6 +1,6 @@
 """The safety block."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In
@@ -34,7 +34,8 @@ class Safety(wiring.Component):
     While `ready` is low frames, bits and pulses are taken and nothing comes of them; *_updated strobe for them all the
     same, in the cycle after they were taken, and pulses end as tripped.
 
-    A rail frame or switch bits wait for the end of a pulse, a pulse waits for the end of those.
+    A rail frame or switch bits wait for the end of a pulse, a pulse waits for the end of those. Row and rail frames wait
+    for each other.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -116,12 +117,17 @@ class Safety(wiring.Component):
         ]
 
     def _connect_dacs(self, m: Module) -> None:
-        """Rows and rails take turns. A row frame that waits for its release keeps the rails waiting too: whoever has
-        pulses and drives wait for each other never sees that, and the watchdog ends it."""
+        """Rows and rails take turns, rows first. A row frame that waits for its release keeps the rails waiting: the front
+        end never sees that, since it sets rails for pulses, when no drive is under way. Whoever would have the release
+        wait for the rails in turn is stopped by the watchdog, since a trip releases the frame."""
         out, start_up, ready, dacs = self.out, self.start_up, self.start_up.ready, self.dacs
         row, rail, clamp = out.row_frame, out.rail_frame, self.rail_clamp
         to_rows, rails_wait, update = Signal(), Signal(), Signal()
         row_under_way, rail_under_way = dacs.selected
+
+        def upper(code: Value) -> Value:
+            return Cat(C(0, dacs.bits - len(code)), code)
+
         m.d.comb += [
             self.row_clamp.code.eq(out.row_code),
             clamp.channel.eq(Mux(ready, rail.p.channel, start_up.address)),
@@ -137,8 +143,8 @@ class Safety(wiring.Component):
                 Mux(ready, Mux(update, DacCommand.WRITE_UPDATE_ALL, DacCommand.WRITE), start_up.command)
             ),
             dacs.frame.p.address.eq(Mux(ready & row.valid, row.p.channel, clamp.channel)),
-            dacs.codes.eq(self.row_codes),
-            dacs.codes[0].eq(Mux(to_rows, self.row_codes[0], clamp.clamped)),
+            *(dacs.codes[line].eq(upper(code)) for line, code in enumerate(self.row_codes)),
+            dacs.codes[0].eq(Mux(to_rows, upper(self.row_codes[0]), upper(clamp.clamped))),
             dacs.release.eq(out.row_release | rail_under_way | ~ready),
             row.ready.eq(dacs.frame.ready | ~ready),
             rail.ready.eq((dacs.frame.ready & ~rails_wait) | ~ready),

@@ -17,9 +17,8 @@ class StartUp(wiring.Component):
     set to Vmid; all rails to 0; then the word lines' reading level. Then it waits for `settled`. The rails are the last,
     so that their settling is also that of the rows.
 
-    frame: offered in this cycle; it is taken when `idle`. The rows' code is always Vmid, the rails' each channel's clamp: 0 for
-    all channels at once, the reading level for the word lines. active: the DACs' frames are
-    its own.
+    frame: offered in this cycle; it is taken when `idle`. The rows' code is always Vmid, the rails' each channel's clamp:
+    0 for all channels at once, the reading level for the word lines. active: the DACs' frames are its own.
     """
 
     def __init__(self) -> None:
