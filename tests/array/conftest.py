@@ -50,8 +50,15 @@ class Circuit:
             matrix = laplacian[unknown][:, unknown].tocsc()
             factors = sla.splu(matrix, permc_spec="MMD_AT_PLUS_A")
             rhs = -(laplacian[unknown][:, known] @ volts)
-            x = factors.solve(rhs)
-            v[unknown] = x + factors.solve(rhs - matrix @ x)  # one refinement
+            v[unknown] = factors.solve(rhs)
+            # A sum of a wire's conductance and a cell's keeps few digits of the cell's: what is missing is found branch by branch.
+            v, g = v.astype(np.longdouble), g.astype(np.longdouble)[:, None]
+            for _ in range(3):
+                missing = np.zeros_like(v)
+                currents = g * (v[p] - v[q])
+                np.subtract.at(missing, p, currents)
+                np.add.at(missing, q, currents)
+                v[unknown] += factors.solve(missing[unknown].astype(float))
         return v[self.merged]
 
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ohmloom_emulator.array import Crossbar
@@ -53,6 +53,9 @@ def test_each_resistance_may_be_zero(without, crossbar_reference):
     zeros=st.sampled_from([0.0, 0.5, 1.0]),
     seed=st.integers(0, 99),
 )
+@example(
+    rows=1, columns=6, resistances={"r_row": 0.01171875, "r_column": 0.0, "r_driver": 375.5, "r_sense": 0.0}, zeros=0.0, seed=7
+)  # fmt: skip
 @settings(max_examples=60, deadline=None)
 def test_any_shape_and_resistance(rows, columns, resistances, zeros, seed, crossbar_reference):
     g = random_conductance((rows, columns), seed, zeros)

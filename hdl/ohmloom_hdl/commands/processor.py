@@ -111,7 +111,7 @@ class CommandProcessor(wiring.Component):
         self._reads = Signal()
         self._inputs(m, function, port_in)
         port_write = Signal()
-        self._outputs(m, function, result, write_at, port_write)
+        self._outputs(m, function, result, accumulator, write_at, port_write)
 
         # Store
         place, second = Signal(address_bits), Signal()
@@ -303,7 +303,7 @@ class CommandProcessor(wiring.Component):
                     with m.If(self._reads):
                         m.d.sync += count.eq(strobe)
 
-    def _outputs(self, m, port, value, write_at, write):
+    def _outputs(self, m, port, value, accumulator, write_at, write):
         """Ports that are written with `value`."""
         spec, job, requests = self._spec, self.engine.job.payload, self.requests
         # A register for each port: its fields belong to different kinds of jobs.
@@ -322,9 +322,10 @@ class CommandProcessor(wiring.Component):
             m.d.comb += [field.eq(register) for field in sharing]
             with m.If(write & (port == number)):
                 m.d.sync += register.eq(value)
-        m.d.comb += self.engine.word.eq(value)
+        # In the cycle behind, when A has the value: what makes it takes most of a cycle.
+        m.d.comb += self.engine.word.eq(accumulator)
         for name in SETTINGS.members:
-            m.d.comb += self.engine.sets[name].eq(write & (port == OutPort[name.upper()]))
+            m.d.sync += self.engine.sets[name].eq(write & (port == OutPort[name.upper()]))
         header = Signal(range(16))
         with m.Switch(job.kind):
             for kind, command in ARRAYS.items():
