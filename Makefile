@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= auto
 
-.PHONY: demo test test-slow mutation tools lint clean
+.PHONY: demo test test-slow test-long mutation tools lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -15,7 +15,11 @@ test: $(VENV)/.test tools
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
 test-slow: $(VENV)/.test tools
-	$(BIN)/pytest -n $(JOBS) -m slow --timeout 1500
+	$(BIN)/pytest -n $(JOBS) -m "slow and not long" --timeout 1500
+
+test-long: $(VENV)/.test tools
+	$(BIN)/pytest -n $(JOBS) -m long --timeout 0
+	$(BIN)/pytest tests/twin/test_equality.py -k 30 --sequences 10000 --timeout 0
 
 mutation: $(VENV)/.test
 	$(BIN)/python -m tests.mutation.run

@@ -201,7 +201,13 @@ def go_on(session: Session, told: Told) -> None:
     assert told.ended
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS + 1))])
+SLOW = [pytest.mark.slow]
+LONG = [pytest.mark.slow, pytest.mark.long]
+
+
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=SLOW if part <= 2 else LONG) for part in range(1, PARTS + 1))]
+)
 def test_a_run_that_is_cut_ends_as_one_that_is_not(uncut: Uncut, part: int) -> None:
     """At 200 random moments, a few of them in part 0; nothing is lost, and no cell is left unverified without being named."""
     drawn = moments()
