@@ -12,10 +12,10 @@ demo: $(VENV)/.demo
 	$(BIN)/ohmloom demo digits --report digits.html
 
 test: $(VENV)/.test tools
-	$(BIN)/pytest -n $(JOBS) -m "not slow"
+	$(BIN)/pytest -n $(JOBS) -m "not slow" --durations 20
 
 test-slow: $(VENV)/.test tools
-	$(BIN)/pytest -n $(JOBS) -m "slow and not long" --timeout 1500
+	$(BIN)/pytest -n $(JOBS) -m "slow and not long" --timeout 1500 --durations 40
 
 test-long: $(VENV)/.test tools
 	$(BIN)/pytest -n $(JOBS) -m long --timeout 0
