@@ -120,7 +120,7 @@ def _cells(program: Program) -> None:
 
 
 # From a cell's last step, which has read the next one's state
-NEXT = ("look", "fetched", "decided", "decided")
+NEXT = ("look", "check", "decided", "decided")
 ADVANCE: dict[str, Any] = {
     "access": Access.ADVANCE, "test": Condition.AVAILABLE, "second": Second.LAST, **cell(CellWord.STATE),
 }  # fmt: skip
@@ -132,8 +132,7 @@ def _decide(program: Program) -> None:
     add("round", write=Write.VALUE, control=Control.ROUND, **at(Own.ROUNDS))
     add("drive", control=Control.START, **at(memory.MAX_PULSES))
     add("limit", control=Control.LIMIT)
-    add("look", "look", "fetched", test=Condition.AVAILABLE, local=Cell.FETCH, **cell(CellWord.STATE))
-    add("fetched", **cell(CellWord.STATE))  # the code is being rounded
+    add("look", "look", "check", test=Condition.AVAILABLE, local=Cell.FETCH, **cell(CellWord.STATE))
     add(
         "check", "skip", "excess", action=Action.LOAD, operand=Operand.CODE, test=Condition.RUNNING,
         **cell(CellWord.TARGET),
@@ -281,8 +280,7 @@ def _single(program: Program) -> None:
     add("its result", "verify it", "one code", action=Action.LOAD, test=Condition.TRIPPED)
     add("verify it", control=Control.START)
     add("its column", "its column", "chosen", test=Condition.AVAILABLE)
-    add("chosen", "other column", "await code", test=Condition.CHOSEN, local=Cell.FETCH)
-    add("await code")  # it is being rounded
+    add("chosen", "other column", "take", test=Condition.CHOSEN, local=Cell.FETCH)
     add("take", action=Action.LOAD, operand=Operand.CODE)
     add("other column", "its column", "one code", access=Access.ADVANCE, test=Condition.LAST)
     add("one code", control=Control.CURSOR_CLEAR)

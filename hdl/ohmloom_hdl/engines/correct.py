@@ -25,7 +25,7 @@ class Corrector(wiring.Component):
 
     `word` is the column's offset in a cycle with `offset`, and `raw` its code; in a later cycle with `gain`, the next one at
     the earliest, `word` is its gain. `corrected`, in 1/16 codes, stays from the cycle after that, which has `valid`, until after
-    the next `gain`. So a code may be corrected every two cycles.
+    the next `gain`. So a code may be corrected every two cycles. beyond: rounded, it is not within CODE bits.
     """
 
     raw: In(signed(CODE))
@@ -33,6 +33,7 @@ class Corrector(wiring.Component):
     offset: In(1)
     gain: In(1)
     corrected: Out(signed(CORRECTED))
+    beyond: Out(1)
     valid: Out(1)
 
     def elaborate(self, platform):
@@ -50,7 +51,13 @@ class Corrector(wiring.Component):
             ),  # rounds; an adder within the iCE40's multiplier
             surplus.eq(Mux(value[WORD], self.word, 0)),
         ]
+        corrected = Signal.like(self.corrected, name="corrected_next")
+        m.d.comb += corrected.eq(product[GAIN_BITS:] - (surplus << (WORD - GAIN_BITS)))
+        # From half a code below a power of two on it is rounded up to that. Found here, since who takes the code has a long way to go.
+        bits = CODE + FRACTION_BITS - 1
+        sign, above, up = corrected[-1], corrected[bits:-1], corrected[FRACTION_BITS - 1 : bits].all()
+        beyond = Mux(sign, ~(above[1:].all() & (above[0] | up)), above.any() | up)
         with m.If(self.gain):
-            m.d.sync += self.corrected.eq(product[GAIN_BITS:] - (surplus << (WORD - GAIN_BITS)))
+            m.d.sync += [self.corrected.eq(corrected), self.beyond.eq(beyond)]
         m.d.sync += self.valid.eq(self.gain)
         return m

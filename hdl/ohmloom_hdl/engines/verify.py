@@ -13,8 +13,8 @@ from ohmloom_hdl.interfaces import CODE, StorePort, count_bits, drive_layout, in
 
 class VerifyRow(wiring.Component):
     """`start` drives `row` of `tile` once. `fetch`, in a cycle with `available`, makes its next column, from the first on, the one
-    that `corrected` (1/16 codes) is of from the next cycle on, and `code` (rounded and clipped) from the cycle after that. Once all
-    have been fetched, `rewind` begins with the first column again, `start` with that of a new drive.
+    that `corrected` (1/16 codes) and `code` (rounded and clipped) are of, from the next cycle on. Once all have been fetched, `rewind`
+    begins with the first column again, `start` with that of a new drive.
 
     `memory` keeps the samples. A column is looked up ahead, also while samples are still coming. A drive always ends: its
     last sample ends the row.
@@ -91,8 +91,6 @@ class VerifyRow(wiring.Component):
 
         rounded = Signal(signed(CORRECTED - FRACTION_BITS + 1))
         m.d.comb += rounded.eq((self.corrected[FRACTION_BITS - 1 :].as_signed() + 1) >> 1)
-        sign, above = rounded[-1], rounded[CODE - 1 : -1]
-        m.d.sync += self.code.eq(rounded)
-        with m.If(above != sign.replicate(len(above))):
-            m.d.sync += self.code.eq(Cat((~sign).replicate(CODE - 1), sign))
+        sign = self.corrected[-1]
+        m.d.comb += self.code.eq(Mux(corrector.beyond, Cat((~sign).replicate(CODE - 1), sign).as_signed(), rounded))
         return m

@@ -6,7 +6,7 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from ohmloom.spec import load_chip
-from ohmloom.spec.arithmetic import correct
+from ohmloom.spec.arithmetic import FRACTION_BITS, correct
 from ohmloom.spec.commands import Memory
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_hdl.engines.correct import Corrector, correction_address
@@ -15,8 +15,9 @@ from ohmloom_hdl.engines.correct import Corrector, correction_address
 def test_corrector_computes_the_definition_every_second_cycle():
     rng = np.random.default_rng(1)
     ends = itertools.product((-2048, -1, 0, 1, 2047), (-32768, -1, 0, 1, 32767), (0, 1, 32767, 32768, 32769, 65535))
+    edges = ((sign * 2047, sign * -step, 32768) for sign in (-1, 1) for step in range(30))  # where codes end
     random = rng.integers((-2048, -32768, 0), (2048, 32768, 65536), (500, 3))
-    raw, offset, gain = np.array([*ends, *random.tolist()]).T
+    raw, offset, gain = np.array([*ends, *edges, *random.tolist()]).T
     dut = Corrector()
     got = []
 
@@ -31,6 +32,8 @@ def test_corrector_computes_the_definition_every_second_cycle():
                 code = 77  # is not looked at with the gain
                 if ctx.get(dut.valid):
                     got.append(ctx.get(dut.corrected))
+                    rounded = (got[-1] + (1 << FRACTION_BITS - 1)) >> FRACTION_BITS
+                    assert ctx.get(dut.beyond) == (not -2048 <= rounded <= 2047), got[-1]
             if index % 7 == 0:
                 await ctx.tick()
                 assert not ctx.get(dut.valid)
