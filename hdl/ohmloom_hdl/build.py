@@ -108,8 +108,8 @@ BEFORE_SYNTHESIS = f"proc -norom\nsetattr -unset init a:{NO_INIT}"
 
 # The UP5K is nearly full. Logic below this delay (ps, of 50,000 in a cycle, of which wires take the larger part) is mapped for area, and a
 # clock enable is for no fewer flip-flops than this: without it they share a cell with their logic.
-AREA_ICE40 = "scratchpad -set abc9.D 30000"
-SYNTHESIS_ICE40 = "-abc9 -dsp -device u -dffe_min_ce_use 4"
+AREA_ICE40 = "scratchpad -set abc9.D 25000"
+SYNTHESIS_ICE40 = "-abc9 -dsp -device u -dffe_min_ce_use 3"
 
 
 def _environment(tools: list[str]) -> dict[str, str]:
