@@ -61,7 +61,9 @@ def booted(spec: ChipSpec, boot: Callable[[], bytes], waves: bool = False) -> by
         (folder / "booted").write_bytes(boot())
         return folder / "booted"
 
-    return _kept(f"booted-{spec.name}-{_library_key(spec, waves)}-{_firmware_key(spec)}.bin", build).read_bytes()
+    # What is kept is laid out as in this very library: another one of the same sources may differ.
+    compiled = hashlib.sha256(library(spec, waves).read_bytes()).hexdigest()[:16]
+    return _kept(f"booted-{spec.name}-{compiled}-{_firmware_key(spec)}.bin", build).read_bytes()
 
 
 def _library_key(spec: ChipSpec, waves: bool) -> str:
@@ -85,7 +87,9 @@ def _kept(name: str, build: Callable[[Path], Path]) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            os.replace(build(Path(folder)), path)
+            built = build(Path(folder))
+            if not path.exists():  # what another process has made meanwhile may be in use
+                os.replace(built, path)
     return path
 
 
