@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from ohmloom.link import FrameDecoder, encode
 from ohmloom.spec import commands as table
-from ohmloom.spec import core, load_chip, registers
+from ohmloom.spec import load_chip, registers
 from ohmloom.spec.commands import TYPE_ERROR, CellStatus, RunKind
 from ohmloom_twin.board import TwinBoard
-from ohmloom_twin.journal import flash_bytes
 
 CHIP = "bench-8x16"
 BAUD = 8 * table.DEFAULT_BAUD
@@ -51,15 +50,12 @@ class Board:
 
     def keep(self) -> None:
         """For `back`."""
-        flash = self._board.twin.flash(core.FLASH_JOURNAL, flash_bytes(self._board.fabric.spec))
-        self._kept = self._board.twin.save(), flash, self._board.fabric.state(), self._number
+        self._kept = self._board.moment(), self._number
 
     def back(self) -> None:
         """Cells and controller are as they were at `keep`."""
-        twin, flash, fabric, self._number = self._kept
-        self._board.twin.load(twin)
-        self._board.twin.set_flash(core.FLASH_JOURNAL, flash)
-        self._board.fabric.restore(fabric)
+        moment, self._number = self._kept
+        self._board.go_back(moment)
 
     @property
     def fabric_us(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,15 @@ from ohmloom_twin.waves import Waves
 
 FLASH_START = core.FLASH_IMAGE[0]
 IMAGES = core.FLASH_JOURNAL - FLASH_START  # bytes
+
+
+@dataclass(frozen=True)
+class Moment:
+    """All that a board is between two requests."""
+
+    twin: bytes
+    flash: bytes
+    fabric: dict[str, NDArray[Any]]
 
 
 class TwinBoard(Board):
@@ -46,12 +56,26 @@ class TwinBoard(Board):
 
     def power_cycle(self) -> None:
         """Power-up after `Twin.cut_power`: cells and flash are as they were left, and the controller remembers nothing else."""
-        flash = self.twin.flash(FLASH_START, IMAGES + flash_bytes(self.fabric.spec))
+        flash = self._flash()
         self.twin.close()
         self.twin = Twin(self.fabric)
         fresh = flash[:IMAGES] == self.twin.flash(FLASH_START, IMAGES)
         self.twin.set_flash(FLASH_START, flash)
         self.twin.boot(fresh)
+
+    def moment(self) -> Moment:
+        """What `go_back` takes, of this board or another one with the same chip."""
+        return Moment(self.twin.save(), self._flash(), self.fabric.state())
+
+    def go_back(self, to: Moment) -> None:
+        """Everything is as it was; the moment stays good for more."""
+        self.twin.load(to.twin)
+        self.twin.set_flash(FLASH_START, to.flash)
+        self.fabric.restore(to.fabric)
+
+    def _flash(self) -> bytes:
+        """What is used of it: images and journal."""
+        return self.twin.flash(FLASH_START, IMAGES + flash_bytes(self.fabric.spec))
 
     @property
     def baud(self) -> int:

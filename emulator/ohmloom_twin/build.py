@@ -54,16 +54,18 @@ def firmware(spec: ChipSpec) -> bytes:
     ).read_bytes()
 
 
-def booted(spec: ChipSpec, boot: Callable[[], bytes], waves: bool = False) -> bytes:
-    """What the twin of a chip remembers when its own firmware is about to read the journal, from `boot` where that is new."""
+def booted(spec: ChipSpec, compiled: Path, boot: Callable[[], bytes]) -> bytes:
+    """What the twin of a chip remembers when its own firmware is about to read the journal, from `boot` where that is new.
+
+    compiled: its library. What is kept is laid out as in this very one: another one of the same sources may differ.
+    """
 
     def build(folder: Path) -> Path:
         (folder / "booted").write_bytes(boot())
         return folder / "booted"
 
-    # What is kept is laid out as in this very library: another one of the same sources may differ.
-    compiled = hashlib.sha256(library(spec, waves).read_bytes()).hexdigest()[:16]
-    return _kept(f"booted-{spec.name}-{compiled}-{_firmware_key(spec)}.bin", build).read_bytes()
+    layout = hashlib.sha256(compiled.read_bytes()).hexdigest()[:16]
+    return _kept(f"booted-{spec.name}-{layout}-{_firmware_key(spec)}.bin", build).read_bytes()
 
 
 def _library_key(spec: ChipSpec, waves: bool) -> str:

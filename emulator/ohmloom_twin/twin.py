@@ -58,7 +58,8 @@ class Twin:
         self._switches = SwitchMap(self.spec)
         self._decoded = lru_cache(maxsize=1024)(self._decode)  # the same rows come again and again
         self._clock = Controller(fabric)  # for ADVANCE, which is no business of the gateware's
-        self._library = ctypes.CDLL(str(library(self.spec, waves)))
+        self._compiled = library(self.spec, waves)
+        self._library = ctypes.CDLL(str(self._compiled))
         for name, result, arguments in (
             ("twin_new", ctypes.c_void_p, [_Fabric]),
             ("twin_delete", None, [ctypes.c_void_p]),
@@ -167,7 +168,7 @@ class Twin:
 
         fresh: nothing has run, and the flash's images are a new twin's; then the way to where the journal is read is gone once and kept.
         """
-        if fresh and not self._load(booted(self.spec, self._first_boot, self._waves)):
+        if fresh and not self._load(booted(self.spec, self._compiled, self._first_boot)):
             raise Error(f"{self.spec.name}: a file in {cache_folder()} is damaged; remove it")
         if not self._library.twin_boot(self._handle, BOOT_CYCLES, False):
             raise Error(f"{self.spec.name}: the firmware has not started within {BOOT_CYCLES} cycles")

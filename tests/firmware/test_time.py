@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.benches import load_bench
 
 BOUND_US = 200
 SLOW = pytest.mark.slow
@@ -14,14 +13,7 @@ SLOW = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def bench() -> Any:
-    """bench/firmware/run.py."""
-    path = Path(__file__).parents[2] / "bench/firmware/run.py"
-    spec = importlib.util.spec_from_file_location("bench_firmware", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_bench("firmware")
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,15 @@ import copy
 import fcntl
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from ohmloom.link import BadFrame, Frame, FrameDecoder, encode
-from ohmloom.spec import core, load_chip
+from ohmloom.spec import load_chip
 from ohmloom.spec.commands import COMMANDS, ERROR_LAYOUT, HELLO, PROTOCOL_VERSION, RATE, TYPE_ERROR
 from ohmloom_emulator.board import Board
-from ohmloom_twin import build
+from ohmloom_twin import board, build
 from ohmloom_twin.board import TwinBoard
-from ohmloom_twin.journal import flash_bytes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,9 +39,7 @@ class Moment:
     """All that a pair's boards are between two requests."""
 
     emulated: Board
-    twin: bytes
-    flash: bytes
-    fabric: dict[str, Any]
+    twin: board.Moment
     following: int
 
 
@@ -88,22 +84,13 @@ class Pair:
 
     def moment(self) -> Moment:
         """What `go_back` takes."""
-        return Moment(
-            self._copy(self.emulated), self.twin.twin.save(), self.twin.twin.flash(*self._flash()), self.twin.fabric.state(), self.following
-        )  # fmt: skip
+        return Moment(self._copy(self.emulated), self.twin.moment(), self.following)
 
     def go_back(self, to: Moment) -> None:
         """Everything is as it was; the moment stays good for more."""
         self.emulated = self._copy(to.emulated)
-        self.twin.twin.load(to.twin)
-        self.twin.twin.set_flash(self._flash()[0], to.flash)
-        self.twin.fabric.restore(to.fabric)
+        self.twin.go_back(to.twin)
         self.following = to.following
-
-    def _flash(self) -> tuple[int, int]:
-        """Place and size of what is used of it."""
-        start = core.FLASH_IMAGE[0]
-        return start, core.FLASH_JOURNAL + flash_bytes(self.spec) - start
 
     def _copy(self, board: Board) -> Board:
         return copy.deepcopy(board, {id(self.spec): self.spec})  # a spec never changes

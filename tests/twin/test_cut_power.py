@@ -16,11 +16,10 @@ from tests.twin.requests import packed, write_register
 
 from ohmloom.link import Frame, FrameDecoder, encode
 from ohmloom.spec import commands as table
-from ohmloom.spec import core, load_chip, registers
+from ohmloom.spec import registers
 from ohmloom.spec.commands import NO_ROW, TYPE_ERROR, CellStatus, RowState, RunKind
 from ohmloom_emulator.board import Board
-from ohmloom_twin.board import TwinBoard
-from ohmloom_twin.journal import flash_bytes
+from ohmloom_twin.board import Moment, TwinBoard
 
 CHIP = "bench-8x16"
 EFFECTS = ("spread", "stuck", "wires", "dac", "tia", "adc")  # cells stay where they are put
@@ -111,21 +110,11 @@ def codes(session: Session) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A twin's board between two requests."""
-
-    twin: bytes
-    flash: bytes
-    fabric: dict[str, NDArray[Any]]
-    cycles: int  # of the phase that follows
-
-
-@dataclass(frozen=True)
 class Uncut:
-    """The run without a cut. phases: where each begins; bad: (rows, columns); codes: at the end."""
+    """The run without a cut. phases: where each begins, and its cycles; bad: (rows, columns); codes: at the end."""
 
     state: Path
-    phases: dict[str, Moment]
+    phases: dict[str, tuple[Moment, int]]
     bad: NDArray[np.bool_]
     codes: NDArray[np.int64]
 
@@ -147,19 +136,15 @@ def uncut(tmp_path_factory: pytest.TempPathFactory) -> Uncut:
     ours, theirs, told = Session(board), Session(emulated), Told()
     phases = {}
     for name, requests in PHASES.items():
-        kept, flash, fabric, cycles = board.twin.save(), journal(board), board.fabric.state(), board.twin.cycles
+        moment, cycles = board.moment(), board.twin.cycles
         answers = ours.ask(*requests)
         told.take(answers)
         assert str(answers) == str(theirs.ask(*requests))
-        phases[name] = Moment(kept, flash, fabric, board.twin.cycles - cycles)
+        phases[name] = moment, board.twin.cycles - cycles
     assert told.ended
     bad = np.stack([failed(told.statuses[place]) for place in ROWS])
     assert 0 < bad.sum() < 12
     return Uncut(state, phases, bad, codes(ours))
-
-
-def journal(board: TwinBoard) -> bytes:
-    return board.twin.flash(core.FLASH_JOURNAL, flash_bytes(load_chip(CHIP)))
 
 
 def moments() -> list[tuple[str, float, int]]:
@@ -212,14 +197,12 @@ def test_a_run_that_is_cut_ends_as_one_that_is_not(uncut: Uncut, part: int) -> N
     """At 200 random moments, a few of them in part 0; nothing is lost, and no cell is left unverified without being named."""
     drawn = moments()
     for name, share, seed in drawn[QUICK:][part - 1 :: PARTS] if part else drawn[:QUICK]:
-        phase = uncut.phases[name]
+        moment, cycles = uncut.phases[name]
         board = TwinBoard(CHIP, state=uncut.state)
         before, told = conductances(board), Told()
         session = Session(board)
-        board.twin.load(phase.twin)
-        board.twin.set_flash(core.FLASH_JOURNAL, phase.flash)
-        board.fabric.restore(phase.fabric)
-        board.twin.cut_power(int(share * phase.cycles), seed)
+        board.go_back(moment)
+        board.twin.cut_power(int(share * cycles), seed)
         session._next = 2 + sum(len(PHASES[each]) for each in list(PHASES)[: list(PHASES).index(name)])
         told.take(session.ask(*PHASES[name]))
         board.power_cycle()

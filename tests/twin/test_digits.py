@@ -5,20 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from tests.twin.frames import demonstrated
 
-from ohmloom.chip import record
 from ohmloom.demos.demo import Data, Steps
 from ohmloom.demos.deployment import Deployment
 from ohmloom.demos.digits import Digits
-from ohmloom.demos.pipeline import ideal_url, run
-from ohmloom.demos.results import Results
-from ohmloom.recording import read
 from ohmloom.spec import ChipSpec, load_chip
-from ohmloom.spec.commands import ANSWER, HELLO
 
 SEED = 0
 
@@ -46,27 +41,13 @@ class Some(Digits):
         return learned(spec.name)
 
 
-def classified(endpoint: str, chip: str, images: int, file: Path) -> tuple[Results, dict[str, list[Any]]]:
-    """The demo's results on an endpoint, and all frames that passed, by their way; of HELLO, which is random, none."""
-    url = f"{endpoint}://{chip}?seed={SEED}"
-    with record(url, file) as opened:
-        results = run(
-            Some(images), opened, endpoint=url, ideal=ideal_url(url, chip), seed=SEED, progress=lambda what, done, total: None,
-        )  # fmt: skip
-    frames: dict[str, list[Any]] = {"chip": [], "host": []}  # how requests and answers interleave is up to the line
-    for passed in read(file):
-        if passed.to != "line" and getattr(passed.item, "type", None) not in (HELLO.code, HELLO.code | ANSWER):
-            frames[passed.to].append(passed.item)
-    return results, frames
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("chip", "images", "layers"), [("bench-8x16", 100, [8, 8, 8]), ("lab-128x128x4", 100, [64, 32, 10])])
 def test_digits_pass_the_same_frames_on_gateware_and_emulator(
     chip: str, images: int, layers: list[int], tmp_path: Path
 ) -> None:
-    emulated, wanted = classified("emu", chip, images, tmp_path / "emu.jsonl")
-    gateware, given = classified("rtl", chip, images, tmp_path / "rtl.jsonl")
+    emulated, wanted = demonstrated(Some(images), "emu", chip, tmp_path / "emu.jsonl", SEED)
+    gateware, given = demonstrated(Some(images), "rtl", chip, tmp_path / "rtl.jsonl", SEED)
     assert gateware.to_json()["layers"] == layers
     assert given == wanted
     np.testing.assert_array_equal(gateware.chip, emulated.chip)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.benches import load_bench
 
 ROOT = Path(__file__).parents[2]
 SLOW = pytest.mark.slow  # compiles the large chip
@@ -18,14 +17,8 @@ CHIPS = ["bench-8x16", pytest.param("lab-128x128x4", marks=SLOW)]
 
 @pytest.fixture(scope="module")
 def bench() -> Any:
-    """bench/performance/run.py, which also writes the page."""
-    spec = importlib.util.spec_from_file_location("bench_performance", ROOT / "bench/performance/run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    """Which also writes the page."""
+    return load_bench("performance")
 
 
 @pytest.fixture(scope="module")

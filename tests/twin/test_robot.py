@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from tests.twin.frames import demonstrated
 
-from ohmloom.chip import record
 from ohmloom.demos import robot
 from ohmloom.demos.controllers import plant
 from ohmloom.demos.demo import Data, Mode, Steps
 from ohmloom.demos.deployment import Deployment
-from ohmloom.demos.pipeline import ideal_url, run
-from ohmloom.demos.results import Results
 from ohmloom.demos.robot import Robot
-from ohmloom.recording import read
 from ohmloom.spec import ChipSpec, load_chip
-from ohmloom.spec.commands import ANSWER, HELLO
 from ohmloom.train import ChipNoise, train_mlp
 
 CHIP, SEED = "bench-8x16", 0
@@ -47,35 +42,19 @@ class Taught(Robot):
         return lesson(self.mode)[1]
 
 
-def played(endpoint: str, mode: Mode, file: Path) -> tuple[Results, list[tuple[Any, ...]]]:
-    """The demo's results on an endpoint, and all frames that passed; of HELLO, which is random, only that it did."""
-    url = f"{endpoint}://{CHIP}?seed={SEED}"
-    with record(url, file) as chip:
-        results = run(
-            Taught("cartpole", mode=mode),
-            chip,
-            endpoint=url,
-            ideal=ideal_url(url, CHIP),
-            seed=SEED,
-            progress=lambda what, done, total: None,
-        )
-    return results, [
-        (p.to, p.item) for p in read(file) if getattr(p.item, "type", None) not in (HELLO.code, HELLO.code | ANSWER)
-    ]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["hybrid", "analog"])
 def test_cartpole_passes_the_same_frames_on_gateware_and_emulator(
     mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(robot, "EPISODES", EPISODES)
-    (emulated, wanted), (gateware, given) = (played(kind, mode, tmp_path / kind) for kind in ("emu", "rtl"))
+    (emulated, wanted), (gateware, given) = (
+        demonstrated(Taught("cartpole", mode=mode), kind, CHIP, tmp_path / kind, SEED) for kind in ("emu", "rtl")
+    )
     numbers = gateware.to_json()
     assert numbers["layers"] == [4, 8, 2]
     assert numbers["episodes"] == EPISODES
-    for to in ("chip", "host"):  # how requests and answers interleave is up to the line
-        assert [item for way, item in given if way == to] == [item for way, item in wanted if way == to]
+    assert given == wanted
     np.testing.assert_array_equal(gateware.later, emulated.later)
     np.testing.assert_array_equal(gateware.chip, emulated.chip)
     assert numbers["energy_per_inference_j"] == emulated.to_json()["energy_per_inference_j"]
