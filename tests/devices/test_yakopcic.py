@@ -9,6 +9,8 @@ from scipy.special import exp1
 
 from ohmloom_emulator.devices import Yakopcic
 
+from .figures import steps_off
+
 
 def paper_slope(x: float, v: float) -> float:
     """eta f(x) g(v) as the published subcircuit writes them, with its parameters."""
@@ -77,3 +79,12 @@ def test_amplitude_steps_give_levels() -> None:
         levels.append(x)
     assert np.all(np.diff(levels[:8]) > 0)
     assert np.all(np.diff(levels[7:]) < 0)
+
+
+def test_loop_of_the_authors_subcircuit_in_ltspice() -> None:
+    """Yakopcic_IV.png of github.com/knowm/memristor-models-4-all (2017): the authors' subcircuit of 2011 with the
+    thresholds 0.65 and 0.56 V, run by others; two periods of 1 V, 10 Hz. A pixel is 3.7 mV and 75 uA."""
+    phase = np.linspace(0, 2, 1001)
+    volts = np.sin(2 * np.pi * phase)
+    _, current = Yakopcic(v_p_v=0.65, v_n_v=0.56).waveform(0.11, phase / 10, volts)
+    assert steps_off("Yakopcic", volts, current, 1 / 267.5, 1e-3 / 13.4) < 1
