@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ohmloom_hdl.block_ram import BlockRam
+from ohmloom_hdl.counters import loaded_or_counted
 
 RUN_MAX = 0xFF  # the code of 254 bytes that no zero follows
 
@@ -25,22 +26,23 @@ class CobsDecoder(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        left = Signal(8)  # bytes before the next code
+        left = Signal(8)  # bytes until the next code, that one included; 0 for a frame's first
         zero = Signal()  # the next code stands for a zero: it is neither a frame's first nor comes after RUN_MAX
         begun = Signal()
-        is_code, is_zero = left == 0, self.data == 0
+        is_code, is_zero, load = left[1:] == 0, self.data == 0, Signal()
         m.d.comb += [
+            load.eq(is_code | is_zero),
             self.is_body.eq(~is_zero & (~is_code | zero)),
             self.body.eq(Mux(is_code, 0, self.data)),
             self.is_end.eq(is_zero & begun),
             self.whole.eq(is_code),
         ]
         with m.If(self.take):
-            m.d.sync += [begun.eq(~is_zero), left.eq(Mux(is_code, self.data, left) - 1)]
+            m.d.sync += [begun.eq(~is_zero), left.eq(loaded_or_counted(left, -1, load, self.data))]
             with m.If(is_code):
                 m.d.sync += zero.eq(self.data != RUN_MAX)
             with m.If(is_zero):
-                m.d.sync += [left.eq(0), zero.eq(0)]
+                m.d.sync += zero.eq(0)
         return m
 
 
