@@ -63,7 +63,7 @@ class CobsEncoder(wiring.Component):
         m = Module()
         m.submodules.ring = ring = BlockRam(shape=8, depth=256)
         write, code, read = Signal(8), Signal(8), Signal(8)  # next byte, code of the open run, next to send
-        after, run = (write + 1)[:8], (write - code)[:8]  # run: its code if it ended now, 0 when none is open
+        after, run = (write + 1)[:8], Signal(8)  # run: its code if it ended now, 0 when none is open
         byte, end = self.content.payload.byte, self.content.payload.end
         opened, close, advance, ended = run != 0, Signal(), Signal(), Signal()
         m.d.comb += self.room.eq(after != read)
@@ -77,10 +77,10 @@ class CobsEncoder(wiring.Component):
                 advance.eq(Mux(end, ~opened, 1)),
                 self.content.ready.eq(Mux(end, ended, opened)),
             ]
-        with m.If(ended | (close & opened)):
-            m.d.sync += code.eq(write)
         with m.If(advance):
-            m.d.sync += write.eq(after)
+            m.d.sync += [write.eq(after), run.eq(run + 1)]
+        with m.If(ended | (close & opened)):
+            m.d.sync += [code.eq(write), run.eq(advance)]
         m.d.sync += ended.eq(close & ~opened)
         m.d.comb += [
             ring.address_w.eq(Mux(close, code, write)),
