@@ -1,6 +1,6 @@
 """Column ADCs: ADS7953, all on one clock, CS and SDI, each with its own SDO (SLAS605C, sections 7.6 and 8.4)."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,10 +8,14 @@ from ohmloom.spec import ChipSpec
 from ohmloom_hdl.afe.parts import AdcTiming
 from ohmloom_hdl.interfaces import CODE, SpiPort, index_bits, sample_layout
 from ohmloom_hdl.pads import PADS_CYCLES
+from ohmloom_hdl.safety.clamps import exceeds
 
 MANUAL = 0x1800  # manual mode, and the bits below take effect
 CHANNEL_LSB = 7
 TAG = 4  # channel bits in front of each sample
+
+# The code's inverse; that the code is its lowest or its highest is found bit by bit; the tag was another slot's.
+SAMPLE = data.StructLayout({"inverse": CODE, "zero": 1, "full": 1, "foreign": 1})
 
 
 class AdcDriver(wiring.Component):
@@ -54,71 +58,75 @@ class AdcDriver(wiring.Component):
         timing, part, adcs = self._timing, self._spec.column_adc, self._spec.afe.column_adcs
         running = Signal()
         cycle = Signal(range(self.frame))
-        # The slot that this frame samples: below the first one, modulo the counter's size, while latency is filled.
-        slot = Signal(index_bits(part.channels + timing.latency), reset_less=True)
+        # That of the frame's command; the frame samples the slot of the command before latency: none while that is filled.
+        channel = Signal(TAG, reset_less=True)
+        slot = (channel - timing.latency)[:TAG]
         warm = Signal(range(timing.latency + 1), reset_less=True)
         last = Signal.like(self.last, reset_less=True)
         final = slot == last
 
         with m.If(self.load):
-            m.d.sync += [slot.eq(self.first - timing.latency), last.eq(self.last), warm.eq(timing.latency)]
+            m.d.sync += [channel.eq(self.first), last.eq(self.last), warm.eq(timing.latency)]
         with m.If(self.start):
             m.d.sync += running.eq(1)
         with m.If(running):
             m.d.sync += cycle.eq(cycle + 1)
             with m.If(cycle == self.frame - 1):
-                m.d.sync += [cycle.eq(0), slot.eq(slot + 1)]
+                m.d.sync += [cycle.eq(0), channel.eq(channel + 1)]
                 with m.If(warm != 0):
                     m.d.sync += warm.eq(warm - 1)
                 with m.Elif(final):
                     m.d.sync += running.eq(0)
 
         command = Signal(part.frame_bits)
-        channel = Signal(TAG)
         m.d.comb += [
-            channel.eq(slot + timing.latency),
             command.eq(MANUAL | channel << CHANNEL_LSB),
-            self.pins.select_n.eq(~(running & (cycle < timing.select))),
-            self.pins.clock_low.eq(running & (cycle < timing.clocks)),
+            self.pins.select_n.eq(~(running & ~exceeds(cycle, timing.select - 1))),
+            self.pins.clock_low.eq(running & ~exceeds(cycle, timing.clocks - 1)),
             self.pins.data.eq(command.bit_select((timing.clocks - 1 - cycle)[:TAG], 1)),
             self.sampled.eq(running & (cycle == 0) & (warm == 0) & final),
         ]
 
-        words = Signal(data.ArrayLayout(part.frame_bits, adcs), reset_less=True)
-        for adc in range(adcs):
-            m.d.sync += words[adc].eq(Cat(self.sdo[adc], words[adc]))
+        words, tagged = Signal(data.ArrayLayout(SAMPLE, adcs), reset_less=True), Signal()
+        m.d.comb += tagged.eq(cycle == self._complete - CODE)  # the tag has come, the code's first bit comes
+        for word, bit in zip(words, self.sdo, strict=True):
+            m.d.sync += [
+                word.inverse.eq(Cat(~bit, word.inverse)),
+                word.zero.eq((word.zero | tagged) & ~bit),
+                word.full.eq((word.full | tagged) & bit),
+            ]
+            with m.If(tagged):
+                m.d.sync += word.foreign.eq(word.inverse[:TAG] != ~slot)
         complete = Signal()
         m.d.comb += complete.eq(running & (cycle == self._complete) & (warm == 0))
 
-        word, sample = Signal(part.frame_bits), self.samples.payload
-        sampled_slot = Signal(TAG)
+        word, sample = Signal(SAMPLE), self.samples.payload
         if adcs == 1:
             m.d.comb += [
                 word.eq(words[0]),
-                sampled_slot.eq(slot),
                 self.samples.valid.eq(complete),
                 sample.column.eq(slot),
                 sample.last.eq(final),
                 self.busy.eq(running),
             ]
         else:
-            self._in_turn(m, complete, words, slot, final, word, sampled_slot)
+            self._in_turn(m, complete, words, slot, final, word)
             m.d.comb += self.busy.eq(running | self.samples.valid)
 
-        code = word[:CODE]
+        inverse = word.inverse
         m.d.comb += [
             # min(2048 - code, 2047) without a comparison: 2047 - code is its lower bits inverted, then one more unless 0.
-            sample.raw.eq(Cat(~code[: CODE - 1], code[CODE - 1]).as_signed() + (code != 0)),
-            sample.end.eq((code == 0) | code.all() | (word[CODE:] != sampled_slot)),
+            sample.raw.eq(Cat(inverse[:-1], ~inverse[-1]).as_signed() + ~word.zero),
+            sample.end.eq(word.zero | word.full | word.foreign),
         ]
         return m
 
     def _in_turn(
-        self, m: Module, complete: Signal, words: data.View, slot: Signal, final: Signal, word: Signal, its_slot: Signal
+        self, m: Module, complete: Signal, words: data.View, slot: Value, final: Value, word: data.View
     ) -> None:
         """Several ADCs: their words are kept and leave one a cycle while the next frame comes in."""
         adcs, columns, sample = self._spec.afe.column_adcs, self._spec.columns, self.samples.payload
-        kept = Signal.like(words)
+        kept, its_slot = Signal.like(words), Signal(TAG)
         adc, left, is_final = Signal(range(adcs)), Signal(), Signal()
         column = Signal(range(adcs * self._spec.column_adc.channels))
         end_of_slot = Signal()
@@ -132,6 +140,6 @@ class AdcDriver(wiring.Component):
             sample.last.eq(is_final & end_of_slot),
         ]
         with m.If(left):
-            m.d.sync += [adc.eq(adc + 1), kept.as_value().eq(kept.as_value()[len(word) :]), left.eq(~end_of_slot)]
+            m.d.sync += [adc.eq(adc + 1), kept.as_value().eq(kept.as_value()[SAMPLE.size :]), left.eq(~end_of_slot)]
         with m.If(complete):
             m.d.sync += [kept.eq(words), its_slot.eq(slot), is_final.eq(final), adc.eq(0), left.eq(1)]
