@@ -8,6 +8,7 @@ from ohmloom.spec import ChipSpec
 from ohmloom.spec.commands import DEFAULT_BAUD, TYPE_ERROR
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_hdl.block_ram import BlockRam
+from ohmloom_hdl.counters import loaded_or_counted
 from ohmloom_hdl.interfaces import RequestPort
 from ohmloom_hdl.link.frames import QueuePort, ReplyPort
 from ohmloom_hdl.link.instructions import CONDITION, Kind, Strobe
@@ -84,7 +85,7 @@ class Dispatcher(wiring.Component):
             requests.answer_slot.eq(slot),
         ]
 
-        advance, strobes = Signal(), Signal(len(Strobe))
+        advance, branches, strobes = Signal(), Signal(), Signal(len(Strobe))
         m.d.sync += phase.eq(phase + 1)
         with m.If(phase == 2):
             m.d.comb += advance.eq(1)
@@ -113,9 +114,8 @@ class Dispatcher(wiring.Component):
             with m.If(~advance):
                 m.d.sync += phase.eq(phase)
             with m.Else():
-                m.d.sync += [phase.eq(0), here.eq(here + 1)]
-                with m.If((kind == Kind.BRANCH) & (condition == code[13])):
-                    m.d.sync += here.eq(code)
+                m.d.comb += branches.eq((kind == Kind.BRANCH) & (condition == code[13]))
+                m.d.sync += [phase.eq(0), here.eq(loaded_or_counted(here, 1, branches, code))]
 
         def strobe(which):
             return strobes[which.bit_length() - 1]

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ohmloom.spec import ChipSpec
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_hdl.block_ram import BlockRam
+from ohmloom_hdl.counters import loaded_or_counted
 from ohmloom_hdl.interfaces import StorePort, count_bits, index_bits
 from ohmloom_hdl.link.cobs import CobsDecoder, CobsEncoder
 from ohmloom_hdl.link.crc import Crc16
@@ -213,7 +214,8 @@ class FrameSender(wiring.Component):
         wiring.connect(m, wiring.flipped(self.line), cobs.line)
         replies, content = self.replies, cobs.content
 
-        left = Signal(self._length)
+        left, loads = Signal(self._length), Signal()
+        following = loaded_or_counted(left, -1, loads, replies.length.replicate(2))
         offset = Signal(range(2 * self._slot_words))
         slot_bits = (self._slots - 1).bit_length()
         m.d.comb += [
@@ -232,10 +234,11 @@ class FrameSender(wiring.Component):
                     crc.update.eq(content.valid & content.ready),
                 ]
                 m.d.sync += [offset.eq(0), replies.busy_slot.eq(replies.slot)]
+                m.d.comb += loads.eq(1)
                 with m.If(replies.load[0]):
-                    m.d.sync += left[:8].eq(replies.length)
+                    m.d.sync += left[:8].eq(following[:8])
                 with m.If(replies.load[1]):
-                    m.d.sync += left[8:].eq(replies.length)
+                    m.d.sync += left[8:].eq(following[8:])
                 with m.If(replies.finish):
                     m.next = "NEXT"
             with m.State("NEXT"):
@@ -254,7 +257,7 @@ class FrameSender(wiring.Component):
                     crc.update.eq(content.ready),
                 ]
                 with m.If(content.ready):
-                    m.d.sync += [left.eq(left - 1), offset.eq(offset + 1)]
+                    m.d.sync += [left.eq(following), offset.eq(offset + 1)]
                 m.next = "NEXT"  # a byte that was not taken at once is read again: the store's port is shared
             with m.State("CRC LOW"):
                 m.d.comb += [content.valid.eq(1), content.payload.byte.eq(crc.value[:8])]
