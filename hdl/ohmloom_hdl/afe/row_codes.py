@@ -108,7 +108,8 @@ class RowCodes(wiring.Component):
                     m.next = "FILL"
             with m.State("FILL"):
                 m.d.comb += [self.row_code_write.eq(1), advance.eq(1), reads_code.eq(1)]
-                m.d.sync += dac.eq(dac + 1)
+                if dacs > 1:  # else it is never another one
+                    m.d.sync += dac.eq(dac + 1)
                 with m.If(missing):
                     m.next = "FETCH"
                 with m.If(dac == dacs - 1):
