@@ -15,7 +15,8 @@ from ohmloom_hdl.interfaces import OutputPort, count_bits, index_bits, route_lay
 class SwitchPattern(wiring.Component):
     """Makes the pattern of a drive or a pulse and hands it over, one bit of every chain a transfer, bit 0 first.
 
-    Inputs are held from `start` until `done`. Word lines first_row .. stop - 1 of `tile` are on, where spec.rows stands
+    Inputs are held from `start` until `done`, which is low from the cycle after `start` on: in that of `start` it would make a way
+    from a drive's fields to who offers the next one. Word lines first_row .. stop - 1 of `tile` are on, where spec.rows stands
     for the reference row; `routed`: all word lines of the route's tiles. writing: the columns of the mask are on, rails
     drive the array, and `reset` tells the polarity. `mask` is the mask's bit of the column that `mask_column` was in the
     cycle before. `abort` ends what is under way.
@@ -48,7 +49,7 @@ class SwitchPattern(wiring.Component):
         shifting, position, advance = Signal(), Signal(range(layout.bits)), Signal()
         following = Signal.like(position)
         m.d.comb += [
-            self.done.eq(~shifting & ~self.start),
+            self.done.eq(~shifting),
             self.bits.valid.eq(shifting),
             advance.eq(shifting & self.bits.ready),
             following.eq(position + advance),

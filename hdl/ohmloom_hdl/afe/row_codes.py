@@ -13,10 +13,10 @@ class RowCodes(wiring.Component):
     """Two banks of row codes: one is written, the other sent to the row DACs' input registers.
 
     `start` swaps the banks and sends channels first_row // row_dacs .. (stop - 1) // row_dacs, at least one, the last
-    with an update; `first_row` and `stop` are held from the cycle after `start` until `done`, which is high when all
-    frames have been taken. Rows beside first_row .. stop - 1 get code 0 where a frame reaches them; on a chip without
-    access transistors, where they are not isolated, frames reach them all. follow: the codes are written from the cycle after
-    `start` on, in order of rows, `row` being the next one that comes; each frame waits for its codes.
+    with an update; `first_row` and `stop` are held from the cycle after `start` until `done`, which is high from the cycle after
+    all frames have been taken to that of the next `start`. Rows beside first_row .. stop - 1 get code 0 where a frame reaches
+    them; on a chip without access transistors, where they are not isolated, frames reach them all. follow: the codes are written
+    from the cycle after `start` on, in order of rows, `row` being the next one that comes; each frame waits for its codes.
 
     The columns' mask is in the same memory, since pulses and drives take turns. In a cycle after one in which `done` is high and nothing
     starts, `masked` is the bit of `read_column` in the cycle before. `write` and `mask_write` are never high together.
@@ -95,7 +95,7 @@ class RowCodes(wiring.Component):
             m.d.sync += behind.eq(0)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.done.eq(~self.start)
+                m.d.comb += self.done.eq(1)
                 with m.If(self.start):
                     m.d.sync += [bank.eq(~bank), dac.eq(0)]
                     m.next = "FIRST"
