@@ -7,6 +7,7 @@ the same targets, on a chip of the same seed with the same history; of a sweep's
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ohmloom.spec import load_chip, registers
 from ohmloom.spec.commands import TYPE_ERROR, CellStatus, RunKind
 from ohmloom_twin.board import TwinBoard
 
-CHIP = "bench-8x16"
+CHIPS = ("bench-8x16", "lab-128x128x4")
 BAUD = 8 * table.DEFAULT_BAUD
 Request = tuple[table.Command, dict[str, Any]]
 Cells = NDArray[np.int64]  # (columns, 2): targets and tolerances
@@ -29,8 +30,9 @@ NEXT: Request = (table.RUN_NEXT, {})
 class Board:
     """A new chip, and what it is asked. answer: the last one, by field."""
 
-    def __init__(self) -> None:
-        self._board, self._number = TwinBoard(CHIP, seed=3), 0
+    def __init__(self, chip: str) -> None:
+        self.spec = load_chip(chip)
+        self._board, self._number = TwinBoard(chip, seed=3), 0
         self.answer: dict[str, Any] = {}
         self.ask((table.HELLO, {"session": 1, "protocol": table.PROTOCOL_VERSION}), baud=table.DEFAULT_BAUD)
         self.ask((table.RATE, {"baud": BAUD}), baud=table.DEFAULT_BAUD)
@@ -61,27 +63,39 @@ class Board:
     def fabric_us(self) -> float:
         return self._board.fabric.now_ns / 1e3
 
+    def us(self, cycles: float) -> float:
+        return cycles / self.spec.controller.clock_hz * 1e6
+
     def close(self) -> None:
         self._board.twin.close()
 
 
-def targets(seed: int) -> Cells:
-    """A row's; some cells are left alone."""
-    rng = np.random.default_rng(seed)
-    cells = np.stack([rng.integers(40, 500, 16), np.full(16, 24)], axis=1)
-    cells[rng.random(16) < 0.2, 1] = 0
-    return cells
-
-
-BEYOND_REACH = np.stack([np.full(16, 2000), np.full(16, 1)], axis=1)
 ROWS = (1, 2)
 
 
-def formed() -> Board:
-    board = Board()
+def targets(columns: int) -> list[Cells]:
+    """Of both rows; some cells are left alone."""
+    rows = []
+    for row in ROWS:
+        rng = np.random.default_rng(row)
+        cells = np.stack([rng.integers(40, 500, columns), np.full(columns, 24)], axis=1)
+        cells[rng.random(columns) < 0.2, 1] = 0
+        rows.append(cells)
+    return rows
+
+
+def beyond_reach(columns: int, every: int = 1) -> list[Cells]:
+    """Of both rows: each `every`th cell's; the others are left alone."""
+    cells = np.zeros((columns, 2), dtype=np.int64)
+    cells[::every] = 2000, 1
+    return [cells] * len(ROWS)
+
+
+def formed(chip: str) -> Board:
+    board = Board(chip)
     for row in ROWS:
         board.ask(ARM)
-        board.ask((table.FORM, {"tile": 0, "row": row, "mask": [1] * 16}))
+        board.ask((table.FORM, {"tile": 0, "row": row, "mask": [1] * board.spec.columns}))
     return board
 
 
@@ -92,9 +106,11 @@ def own(kind: RunKind, row: int, cells: Cells, attempts: int) -> list[Request]:
     return attempts * [(table.PROGRAM, {"tile": 0, "row": row, "cells": cells.ravel()})]
 
 
-def rows(kind: RunKind, cells: list[Cells], retries: int = 0) -> tuple[float, float, float]:
-    """Cycles that RUN_NEXT adds to each of two rows, whose targets have just come; and to one of two that are asked for at once."""
-    board = Board() if kind is RunKind.FORM else formed()
+def rows(chip: str, kind: RunKind, made: Callable[[int], list[Cells]], retries: int = 0) -> tuple[float, ...]:
+    """Microseconds that RUN_NEXT adds to each of two rows, whose targets have just come; and to one of two that are asked for at once.
+    Of those, a forming one waits for the rest after a pulse of the one before, and is left out."""
+    board = Board(chip) if kind is RunKind.FORM else formed(chip)
+    cells = made(board.spec.columns)
     key = registers.ARM.key if kind is RunKind.FORM else 0
     board.ask((table.RUN_BEGIN, {"run": 1, "kind": kind, "key": key, "retries": retries}))
     for row, each in zip(ROWS, cells, strict=True):
@@ -107,70 +123,73 @@ def rows(kind: RunKind, cells: list[Cells], retries: int = 0) -> tuple[float, fl
 
     instead = [own(kind, row, each, 1 + retries) for row, each in zip(ROWS, cells, strict=True)]
     first, second = np.subtract(spent([[NEXT], [NEXT]]), spent(instead))
-    (together,) = np.subtract(spent([[NEXT, NEXT]]), spent([instead[0] + instead[1]])) / 2
+    added = [first, second]
+    if kind is RunKind.PROGRAM:
+        added.append(sum(spent([[NEXT, NEXT]]) - np.array(spent([instead[0] + instead[1]]))) / 2)
     if retries:
         board.back()
         board.ask(NEXT)
         assert board.answer["attempts"] == 1 + retries
-        assert np.isin(board.answer["cells"]["status"], (CellStatus.EXHAUSTED, CellStatus.STUCK)).all()
+        failed = np.isin(board.answer["cells"]["status"], (CellStatus.EXHAUSTED, CellStatus.STUCK))
+        assert np.array_equal(failed, cells[0][:, 1] > 0)
     board.close()
-    return float(first), float(second), float(together)
+    return tuple(board.us(cycles) for cycles in added)
 
 
-def sweep(points: int) -> float:
+def sweep(chip: str, points: int) -> float:
     """Microseconds that the firmware adds to a sweep."""
-    board = Board()
+    board = Board(chip)
     before = board.fabric_us
     cycles = board.ask((table.IV, {"tile": 0, "row": 1, "column": 3, "range": 0, "codes": [5] * points}))
-    beyond = microseconds(cycles) - (board.fabric_us - before)
+    beyond = board.us(cycles) - (board.fabric_us - before)
     board.close()
     return beyond
 
 
-def microseconds(cycles: float) -> float:
-    return cycles / load_chip(CHIP).controller.clock_hz * 1e6
+def command_start(chip: str) -> tuple[float, ...]:
+    return (sweep(chip, 1) - sweep_point(chip)[0],)
 
 
-def command_start() -> tuple[float, ...]:
-    return (sweep(1) - sweep_point()[0],)
+def sweep_point(chip: str) -> tuple[float, ...]:
+    return ((sweep(chip, 11) - sweep(chip, 1)) / 10,)
 
 
-def sweep_point() -> tuple[float, ...]:
-    return ((sweep(11) - sweep(1)) / 10,)
-
-
-def programmed_row() -> tuple[float, ...]:
+def programmed_row(chip: str) -> tuple[float, ...]:
     """The first row after targets were loaded, the second, and each of two that are asked for at once."""
-    return tuple(microseconds(cycles) for cycles in rows(RunKind.PROGRAM, [targets(row) for row in ROWS]))
+    return rows(chip, RunKind.PROGRAM, targets)
 
 
-def bad_row() -> tuple[float, ...]:
-    return tuple(microseconds(cycles) for cycles in rows(RunKind.PROGRAM, [BEYOND_REACH] * 2))
+def bad_row(chip: str) -> tuple[float, ...]:
+    return rows(chip, RunKind.PROGRAM, beyond_reach)
 
 
-def attempt() -> tuple[float, ...]:
-    once, again = (rows(RunKind.PROGRAM, [BEYOND_REACH] * 2, retries)[1] for retries in (1, 2))
-    return (microseconds(again - once),)
+def attempt(chip: str, every: int = 1) -> tuple[float, ...]:
+    """The second attempt, the third."""
+    added = [rows(chip, RunKind.PROGRAM, partial(beyond_reach, every=every), retries)[1] for retries in (0, 1, 2)]
+    return tuple(np.diff(added).tolist())
 
 
-def formed_row() -> tuple[float, ...]:
-    return tuple(microseconds(cycles) for cycles in rows(RunKind.FORM, [targets(row) for row in ROWS]))
+def formed_row(chip: str) -> tuple[float, ...]:
+    return rows(chip, RunKind.FORM, targets)
 
 
-STEPS: dict[str, Callable[[], tuple[float, ...]]] = {
+STEPS: dict[str, Callable[[str], tuple[float, ...]]] = {
     "a command's start (IV)": command_start,
     "a point of a sweep": sweep_point,
     "a programmed row": programmed_row,
     "a programmed row, no cell of which converges": bad_row,
     "one more attempt at all cells of a row": attempt,
+    "one more attempt at each 64th cell of a row": partial(attempt, every=64),
     "a formed row": formed_row,
 }
 
 
 def main() -> None:
-    print("| step | us beyond pulses and converters |\n|---|---|")
+    print(f"us beyond pulses and converters\n\n| step | {' | '.join(CHIPS)} |\n|---|{len(CHIPS) * '---|'}")
     for name, step in STEPS.items():
-        print(f"| {name} | {', '.join(f'{each:.0f}' for each in step())} |")
+        print(
+            f"| {name} | {' | '.join(', '.join(f'{each:.0f}' for each in step(chip)) for chip in CHIPS)} |", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -68,6 +68,12 @@
 #define CORE_REGISTER_CALL_TYPE_MASK UINT32_C(0x000000FF)
 #define CORE_REGISTER_CALL_LENGTH_SHIFT 8u /* payload bytes */
 #define CORE_REGISTER_CALL_LENGTH_MASK UINT32_C(0x00FFFF00)
+#define CORE_REGISTER_CALL_HEAD_SHIFT 24u /* written: halves of words that its answer leaves free before it; they count in its length */
+#define CORE_REGISTER_CALL_HEAD_MASK UINT32_C(0x03000000)
+#define CORE_REGISTER_CALL_UPPER_SHIFT 26u /* written: its answer goes to the upper half of the answer's slot */
+#define CORE_REGISTER_CALL_UPPER_MASK UINT32_C(0x04000000)
+#define CORE_REGISTER_CALL_CUT_SHIFT 27u /* read: it reported a cell as TRIPPED */
+#define CORE_REGISTER_CALL_CUT_MASK UINT32_C(0x08000000)
 #define CORE_REGISTER_ALIVE 0x60014u /* w: 1: requests for the firmware are shown to it; 0: they are refused with NO_FIRMWARE */
 #define CORE_REGISTER_ALIVE_ALIVE_SHIFT 0u
 #define CORE_REGISTER_ALIVE_ALIVE_MASK UINT32_C(0x00000001)
@@ -100,5 +106,8 @@
 #define CORE_REGISTER_TRIP_IRQ 0x60028u /* w: 1: the set safety latch interrupts */
 #define CORE_REGISTER_TRIP_IRQ_ENABLE_SHIFT 0u
 #define CORE_REGISTER_TRIP_IRQ_ENABLE_MASK UINT32_C(0x00000001)
+#define CORE_REGISTER_FAILED 0x6002Cu /* r: word n: which of columns 32 n .. 32 n + 31 the last CALL reported as EXHAUSTED or STUCK; the lowest bit is the first */
+#define CORE_REGISTER_FAILED_COLUMNS_SHIFT 0u
+#define CORE_REGISTER_FAILED_COLUMNS_MASK UINT32_C(0xFFFFFFFF)
 
 #endif /* OHMLOOM_CORE_H */

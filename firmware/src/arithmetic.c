@@ -43,3 +43,12 @@ int32_t correct(int32_t raw, uint32_t correction) {
     const uint32_t gain = read16(correction + OHMLOOM_CORRECTION_GAIN_OFFSET);
     return scale(raw - offset, gain, 1 << (OHMLOOM_GAIN_BITS - 1));
 }
+
+uint32_t count_ones(uint32_t bits) {
+    /* In fields of 2, 4 and 8 bits, then their sum. */
+    bits -= bits >> 1 & 0x55555555;
+    bits = (bits & 0x33333333) + (bits >> 2 & 0x33333333);
+    bits = (bits + (bits >> 4)) & 0x0F0F0F0F;
+    bits += bits >> 8;
+    return (bits + (bits >> 16)) & 0x3F;
+}

@@ -15,6 +15,9 @@ int32_t scale(int32_t value, uint32_t gain, uint32_t round);
 /* The corrected code of a raw one, both in 1/16. correction: address of a CORRECTION record. */
 int32_t correct(int32_t raw, uint32_t correction);
 
+/* How many bits are ones. */
+uint32_t count_ones(uint32_t bits);
+
 static inline uint32_t magnitude(int32_t value) {
     return value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
 }

@@ -9,6 +9,7 @@
  * that was being erased may hold anything: the run's is the first to be erased and written last. */
 #include "journal.h"
 
+#include "arithmetic.h"
 #include "flash.h"
 #include "hw.h"
 #include "ohmloom.h"
@@ -38,7 +39,7 @@ static uint32_t next_record;          /* none has been written from here on */
 static uint32_t unmarked;
 static struct {
     uint32_t row;
-    uint8_t result[RESULT_BYTES];
+    uint32_t bad[CHIP_BAD_WORDS];
 } unsettled;
 
 static uint32_t record_at(uint32_t record) {
@@ -49,8 +50,9 @@ static uint32_t record_at(uint32_t record) {
 
 enum kept { NOTHING, SPOILT, WHOLE };
 
-static enum kept read_result(uint32_t at, uint8_t *bad) {
-    uint8_t bytes[RESULT_BYTES];
+static enum kept read_result(uint32_t at, uint32_t *columns) {
+    uint8_t bytes[RESULT_BYTES], *const bad = (uint8_t *)columns;
+    columns[CHIP_BAD_WORDS - 1] = 0;
     flash_read(at, bytes, sizeof bytes);
     enum kept kept = WHOLE;
     uint32_t ones = BLANK;
@@ -69,7 +71,7 @@ static uint32_t results_at(uint32_t record) {
 }
 
 /* The first place in a record that is whole or empty, else the last. */
-static uint32_t find_result(uint32_t record, enum kept *kept, uint8_t *bad) {
+static uint32_t find_result(uint32_t record, enum kept *kept, uint32_t *bad) {
     uint32_t at = results_at(record);
     for (uint32_t place = 1;; place++, at += RESULT_BYTES) {
         *kept = read_result(at, bad);
@@ -81,24 +83,24 @@ static uint32_t find_result(uint32_t record, enum kept *kept, uint8_t *bad) {
 
 /* A record with no good place left says that all its cells are bad: they were not all verified. *tried: a result has been written
  * there, spoilt or whole. */
-static enum kept find_bad(uint32_t record, uint8_t *bad, int *tried) {
+static enum kept find_bad(uint32_t record, uint32_t *bad, int *tried) {
     enum kept kept;
     const uint32_t at = find_result(record, &kept, bad);
     *tried = kept != NOTHING || at != results_at(record);
     if (kept == SPOILT) {
         for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
-            bad[column >> 3] = (uint8_t)(bad[column >> 3] | 1u << (column & 7));
+            bad[column >> 5] |= 1u << (column & 31);
         }
         kept = WHOLE;
     }
     return kept;
 }
 
-static uint32_t count_bad(const uint8_t *bad) {
+static uint32_t count_bad(const uint32_t *bad) {
     uint32_t count = 0;
-    for (uint32_t index = 0; index < CHIP_BAD_BYTES; index++) {
-        for (uint32_t bits = bad[index]; bits; bits &= bits - 1) {
-            count++;
+    for (uint32_t word = 0; word < CHIP_BAD_WORDS; word++) {
+        if (bad[word]) {
+            count += count_ones(bad[word]);
         }
     }
     return count;
@@ -150,7 +152,8 @@ static int read_run(void) {
 }
 
 static void read_record(uint32_t record) {
-    uint8_t place[3], marks[2], bad[CHIP_BAD_BYTES];
+    uint8_t place[3], marks[2];
+    uint32_t bad[CHIP_BAD_WORDS];
     flash_read(record_at(record), place, sizeof place);
     flash_read(record_at(record) + LOADED, marks, sizeof marks);
     if ((place[0] & place[1] & place[2] & marks[0] & marks[1]) != BLANK) {
@@ -191,7 +194,12 @@ const struct run *journal_run(void) {
 }
 
 const struct progress *journal_progress(void) {
+    journal_settle();
     return &progress;
+}
+
+uint32_t journal_left(void) {
+    return progress.loaded - progress.done;
 }
 
 uint32_t journal_state(uint32_t row) {
@@ -243,17 +251,10 @@ void journal_begin(const struct run *begun) {
     flash_program_end();
 }
 
-static void program(uint32_t at, const uint8_t *bytes, uint32_t count) {
-    flash_program_begin(at);
-    while (count--) {
-        flash_program_next(*bytes++);
-    }
-    flash_program_end();
-}
-
 static void mark(uint32_t at) {
-    static const uint8_t set = 0;
-    program(at, &set, 1);
+    flash_program_begin(at);
+    flash_program_next(0);
+    flash_program_end();
 }
 
 static int program_targets(uint32_t at, uint32_t payload) {
@@ -313,29 +314,36 @@ int journal_mark(void) {
     return 1;
 }
 
-void journal_done(uint32_t row, const uint8_t *bad, uint32_t count) {
+void journal_done(uint32_t row, const uint32_t *bad) {
     if (unmarked == row) {
         unmarked = JOURNAL_ROWS; /* its result says more */
     }
     unsettled.row = row;
-    for (uint32_t index = 0; index < CHIP_BAD_BYTES; index++) {
-        unsettled.result[index] = bad[index];
-        unsettled.result[CHIP_BAD_BYTES + index] = (uint8_t)~bad[index];
+    for (uint32_t word = 0; word < CHIP_BAD_WORDS; word++) {
+        unsettled.bad[word] = bad[word];
     }
     states[row] = OHMLOOM_ROW_STATE_DONE;
     progress.begun--;
     progress.done++;
-    progress.bad += count;
 }
 
 static NOT_INLINE void write_result(void) {
+    const uint8_t *const bad = (const uint8_t *)unsettled.bad;
     enum kept kept = NOTHING;
-    uint8_t found[CHIP_BAD_BYTES];
+    uint32_t found[CHIP_BAD_WORDS];
     const uint32_t row = unsettled.row, record = records[row];
     const uint32_t at = resumed[row] ? find_result(record, &kept, found) : results_at(record);
     if (kept == NOTHING) {
-        program(at, unsettled.result, RESULT_BYTES);
+        flash_program_begin(at);
+        for (uint32_t index = 0; index < CHIP_BAD_BYTES; index++) {
+            flash_program_next(bad[index]);
+        }
+        for (uint32_t index = 0; index < CHIP_BAD_BYTES; index++) {
+            flash_program_next(~(uint32_t)bad[index]);
+        }
+        flash_program_end();
     }
+    progress.bad += count_bad(unsettled.bad);
     unsettled.row = JOURNAL_ROWS;
 }
 
@@ -347,7 +355,7 @@ int journal_settle(void) {
     return 1;
 }
 
-void journal_bad(uint32_t row, uint8_t *bad) {
+void journal_bad(uint32_t row, uint32_t *bad) {
     int tried;
     journal_settle();
     find_bad(records[row], bad, &tried);

@@ -24,6 +24,9 @@ void journal_start(void);
 const struct run *journal_run(void);
 const struct progress *journal_progress(void);
 
+/* Rows that are loaded and not done. */
+uint32_t journal_left(void);
+
 /* Forgets the run before. */
 void journal_begin(const struct run *run);
 
@@ -47,15 +50,14 @@ uint32_t journal_targets(uint32_t row);
 /* When a row's first attempt starts: its mark is due, and written at once when flash is free. */
 void journal_begun(uint32_t row);
 
-/* After a row's last pulse, when no other's result is due. Its result is, its mark no more. bad: one bit a column, CHIP_BAD_BYTES,
- * `count` of them. */
-void journal_done(uint32_t row, const uint8_t *bad, uint32_t count);
+/* After a row's last pulse, when no other's result is due. Its result is, its mark no more. bad: one bit a column, CHIP_BAD_WORDS. */
+void journal_done(uint32_t row, const uint32_t *bad);
 
 /* Write what is due, and wait for the flash where it is not free. Answer 0 when nothing is due. */
 int journal_settle(void); /* the result: first, since the row may have been answered */
 int journal_mark(void);
 
 /* The bad cells of a row that is done. */
-void journal_bad(uint32_t row, uint8_t *bad);
+void journal_bad(uint32_t row, uint32_t *bad);
 
 #endif

@@ -1,6 +1,5 @@
 #include "mailbox.h"
 
-#include "chip.h"
 #include "hw.h"
 #include "ohmloom.h"
 
@@ -43,8 +42,13 @@ uint32_t refuse(uint32_t code, int64_t detail) {
     return REFUSED;
 }
 
-void call_begin(uint32_t type, uint32_t length) {
-    write32(CORE_REGISTER_CALL, FIELD(CORE_REGISTER_CALL_TYPE, type) | FIELD(CORE_REGISTER_CALL_LENGTH, length));
+void call_begin(uint32_t type, uint32_t length, uint32_t place) {
+    uint32_t word = FIELD(CORE_REGISTER_CALL_TYPE, type) | FIELD(CORE_REGISTER_CALL_LENGTH, length) |
+                    FIELD(CORE_REGISTER_CALL_HEAD, place / 2);
+    if (place >= MAILBOX_UPPER) {
+        word |= CORE_REGISTER_CALL_UPPER_MASK;
+    }
+    write32(CORE_REGISTER_CALL, word);
 }
 
 int call_under_way(void) {
@@ -53,6 +57,18 @@ int call_under_way(void) {
 
 int call_answered(void) {
     return FIELD_GET(CORE_REGISTER_CALL_TYPE, read32(CORE_REGISTER_CALL)) != OHMLOOM_TYPE_ERROR;
+}
+
+int call_cut(void) {
+    return (read32(CORE_REGISTER_CALL) & CORE_REGISTER_CALL_CUT_MASK) != 0;
+}
+
+uint32_t call_failed(uint32_t *columns) {
+    uint32_t any = 0;
+    for (uint32_t word = 0; word < CHIP_BAD_WORDS; word++) {
+        any |= columns[word] = read32(CORE_REGISTER_FAILED + 4 * word);
+    }
+    return any;
 }
 
 uint32_t half_at(uint32_t address) {

@@ -1,7 +1,6 @@
 /* Runs over rows. What a row needs of flash is read while the row before is written, and flash is written while the engine works. */
 #include "run.h"
 
-#include "cells.h"
 #include "checks.h"
 #include "chip.h"
 #include "codes.h"
@@ -14,6 +13,12 @@
 #include <stddef.h>
 
 #define CELL_CODES (2 * CHIP_COLUMNS)
+#define CELL_BYTES OHMLOOM_PROGRAM_ANSWER_CELLS_BYTES
+#define CELLS_BYTES (CHIP_COLUMNS * CELL_BYTES) /* of a report: what PROGRAM and FORM answer */
+/* Where they are in the slot of the answer to RUN_NEXT: of the first attempt, and of one after it. */
+#define HEAD OHMLOOM_RUN_NEXT_ANSWER_CELLS_OFFSET
+#define AGAIN (MAILBOX_UPPER + HEAD)
+_Static_assert(HEAD + CELLS_BYTES <= MAILBOX_UPPER, "two reports fit a slot");
 #define NOT_INLINE __attribute__((noinline)) /* what some rows need saves no registers for what all do */
 
 /* The first row that is loaded and not done. */
@@ -107,159 +112,109 @@ static void put_words(uint32_t to, const void *from, uint32_t bytes) {
     const uint32_t *words = from;
     const uint32_t end = to + bytes;
     /* The loop itself takes as long as what it does. */
-    for (; to + 16 <= end; to += 16, words += 4) {
-        write32(to, words[0]);
-        write32(to + 4, words[1]);
-        write32(to + 8, words[2]);
-        write32(to + 12, words[3]);
+    for (; to + 4 * 16 <= end; to += 4 * 16, words += 16) {
+#pragma GCC unroll 16
+        for (uint32_t index = 0; index < 16; index++) {
+            write32(to + 4 * index, words[index]);
+        }
     }
     for (; to < end; to += 4) {
         write32(to, *words++);
     }
 }
 
-/* Whole words, from the store to RAM. */
-static void take_words(void *to, uint32_t from, uint32_t bytes) {
-    uint32_t *words = to;
-    for (const uint32_t end = from + bytes; from < end; from += 4) {
-        *words++ = read32(from);
-    }
-}
-
-static void wait_for_call(void) {
+/* Waits for the call. Answers 0 when it was refused. */
+static int call_end(void) {
     int more = 1;
     while (call_under_way()) {
         more = more && use_flash();
     }
+    return call_answered();
 }
 
-/* Why the command processor has refused a call. */
-static NOT_INLINE uint32_t refuse_too(const struct request *request) {
-    return refuse(read8(request->answer + OHMLOOM_ERROR_PAYLOAD_CODE_OFFSET),
-                  (int32_t)word_at(request->answer + OHMLOOM_ERROR_PAYLOAD_DETAIL_OFFSET));
+/* Why the command processor has refused a call, whose answer is at this address. */
+static NOT_INLINE uint32_t refuse_too(uint32_t answer) {
+    return refuse(read8(answer + OHMLOOM_ERROR_PAYLOAD_CODE_OFFSET), (int32_t)word_at(answer + OHMLOOM_ERROR_PAYLOAD_DETAIL_OFFSET));
 }
 
-static int arm(const struct request *request) {
+static int arm(const struct request *request, uint32_t place) {
     const uint32_t key = journal_run()->key, value = request->payload + OHMLOOM_WRITE_REGISTERS_REQUEST_VALUES_OFFSET;
     write16(request->payload + OHMLOOM_WRITE_REGISTERS_REQUEST_ADDRESS_OFFSET, OHMLOOM_REGISTER_ARM / 4);
     write16(value, (uint16_t)key);
     write16(value + 2, (uint16_t)(key >> 16));
-    call_begin(OHMLOOM_COMMAND_WRITE_REGISTERS, OHMLOOM_WRITE_REGISTERS_REQUEST_VALUES_OFFSET + 4);
-    wait_for_call();
+    call_begin(OHMLOOM_COMMAND_WRITE_REGISTERS, OHMLOOM_WRITE_REGISTERS_REQUEST_VALUES_OFFSET + 4, place);
+    while (call_under_way()) { /* shorter than anything that flash is used for */
+    }
     return call_answered();
 }
 
-static void engine_begin(const struct request *request, const uint8_t *targets, uint32_t command, uint32_t bytes) {
-    put_words(request->payload, targets, bytes);
-    call_begin(command, bytes);
-}
-
-static NOT_INLINE int form_begin(const struct request *request, const uint8_t *targets) {
-    if (!arm(request)) {
+/* Starts the engine. failed: of the attempt before, whose payload is still in its place unless another has been put there; NULL for the
+ * first attempt. Answers 0 when it was refused. */
+static int attempt_begin(const struct request *request, const uint8_t *targets, const uint32_t *failed) {
+    const int forms = journal_run()->kind == OHMLOOM_RUN_KIND_FORM;
+    const uint32_t bytes = forms ? TARGETS_MASK_BYTES : CHIP_TARGET_BYTES, place = failed ? AGAIN : HEAD;
+    if (forms && !arm(request, place)) {
         return 0;
     }
-    engine_begin(request, targets, OHMLOOM_COMMAND_FORM, TARGETS_MASK_BYTES);
+    if (forms || !failed) {
+        put_words(request->payload, targets, bytes);
+    }
+    if (failed) {
+        targets_leave_all_but(request->payload, targets, failed);
+    }
+    call_begin(forms ? OHMLOOM_COMMAND_FORM : OHMLOOM_COMMAND_PROGRAM, bytes, place);
     return 1;
 }
 
-/* Starts the engine. Answers 0 when it was refused. */
-static int attempt_begin(const struct request *request, const uint8_t *targets) {
-    if (journal_run()->kind == OHMLOOM_RUN_KIND_FORM) {
-        return form_begin(request, targets);
+/* A cell's report: of its last attempt, with the pulses of all before. */
+static void merge(uint32_t report, uint32_t latest) {
+    const uint32_t pulses = OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET, code = OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET;
+    /* Byte by byte: to shift takes two cycles a bit. */
+    uint32_t low = opaque(read8(report + pulses) + read8(latest + pulses));
+    uint32_t high = opaque(read8(report + pulses + 1) + read8(latest + pulses + 1));
+    if (low > UINT8_MAX) {
+        high = opaque(high + 1);
     }
-    engine_begin(request, targets, OHMLOOM_COMMAND_PROGRAM, CHIP_TARGET_BYTES);
-    return 1;
-}
-
-/* Waits for the engine. Answers 0 when it was refused. */
-static int attempt_end(void) {
-    wait_for_call();
-    return call_answered();
-}
-
-/* Reports of rows with cells that are tried again. The report of all attempts has the answer's head before it, so that both are copied
- * in whole words. */
-
-#define HEAD OHMLOOM_RUN_NEXT_ANSWER_CELLS_OFFSET
-
-static uint32_t report_words[(HEAD + CELLS_BYTES + 3) / 4]; /* of all attempts */
-static uint32_t latest_words[(CELLS_BYTES + 3) / 4];        /* of the last one */
-
-static uint8_t *report_cells(void) {
-    return (uint8_t *)report_words + HEAD;
-}
-
-static int failed(const uint8_t *cell) {
-    return cell_failed(cell[OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET]);
-}
-
-/* Those that the last attempt has mended, or that never failed, are left alone. latest: NULL when there has been one attempt only. */
-static void choose_failed(uint8_t *targets, const uint8_t *latest) {
-    const uint8_t *cell = report_cells();
-    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, cell += CELL_BYTES) {
-        if (latest ? failed(cell) && !failed(latest) : !failed(cell)) {
-            targets_leave(targets, column);
-        }
-        if (latest) {
-            latest += CELL_BYTES;
-        }
+    if (high > UINT8_MAX) {
+        low = high = opaque(UINT8_MAX);
     }
+    write8(report + pulses, (uint8_t)low);
+    write8(report + pulses + 1, (uint8_t)high);
+    write8(report + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET, read8(latest + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET));
+    write8(report + code, read8(latest + code));
+    write8(report + code + 1, read8(latest + code + 1));
 }
 
-/* Cells that had failed took part in the last attempt: its status and code, and pulses of both. */
-static void merge_latest(void) {
-    const uint8_t *latest = (const uint8_t *)latest_words;
-    uint8_t *cell = report_cells();
-    for (uint32_t column = 0; column < CHIP_COLUMNS; column++, latest += CELL_BYTES, cell += CELL_BYTES) {
-        if (!failed(cell)) {
-            continue;
+/* Of the cells that took part in an attempt after the first. */
+static void merge_tried(const struct request *request, const uint32_t *tried) {
+    const uint8_t *eight = (const uint8_t *)tried, *const end = eight + CHIP_BAD_BYTES;
+    for (uint32_t reports = request->answer + HEAD; eight != end; eight++, reports += 8 * CELL_BYTES) {
+        const uint32_t bits = *eight;
+        if (bits) {
+#pragma GCC unroll 8
+            for (uint32_t index = 0; index < 8; index++) {
+                if (bits & 1u << index) {
+                    merge(reports + CELL_BYTES * index, reports + CELL_BYTES * index + MAILBOX_UPPER);
+                }
+            }
         }
-        uint8_t *pulses = cell + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET;
-        const uint8_t *more = latest + OHMLOOM_PROGRAM_ANSWER_CELLS_PULSES_OFFSET;
-        uint32_t sum = (pulses[0] | (uint32_t)pulses[1] << 8) + (more[0] | (uint32_t)more[1] << 8);
-        if (sum > UINT16_MAX) {
-            sum = UINT16_MAX;
-        }
-        pulses[0] = (uint8_t)sum;
-        pulses[1] = (uint8_t)(sum >> 8);
-        cell[OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET] = latest[OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET];
-        cell[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET] = latest[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET];
-        cell[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET + 1] = latest[OHMLOOM_PROGRAM_ANSWER_CELLS_CODE_OFFSET + 1];
     }
 }
 
 /* RUN_NEXT. */
 
-/* Attempts after the first, whose report is in the answer's place, until all cells have converged, retries are used up, or the latch is
- * set. Leaves the report of all in its place. Answers how many there were, or REFUSED; *found: as `cells_found`, of the first, then of
- * the last. */
-static NOT_INLINE uint32_t try_again(const struct request *request, uint8_t *targets, uint32_t *found) {
-    const uint8_t *latest = NULL;
-    uint32_t attempts = 0;
-    take_words(report_words, request->answer, sizeof report_words);
-    while (*found == CELLS_FAILED && attempts < journal_run()->retries) {
-        choose_failed(targets, latest);
-        const int begun = attempt_begin(request, targets);
-        if (latest) {
-            merge_latest();
-        }
-        if (!begun || !attempt_end()) {
+/* Attempts after the first, until all cells have converged, retries are used up, or the latch is set. Their reports go beside the first
+ * one, which becomes that of all. Answers how many there were, or REFUSED; failed: in the first, then in the last. */
+static NOT_INLINE uint32_t try_again(const struct request *request, const uint8_t *targets, uint32_t *failed) {
+    for (uint32_t attempts = 1;; attempts++) {
+        if (!attempt_begin(request, targets, failed) || !call_end()) {
             return REFUSED;
         }
-        latest = (const uint8_t *)latest_words;
-        take_words(latest_words, request->answer, sizeof latest_words);
-        *found = cells_found(request->answer);
-        attempts++;
+        merge_tried(request, failed);
+        if (!call_failed(failed) || attempts == journal_run()->retries || call_cut()) {
+            return attempts;
+        }
     }
-    merge_latest();
-    put_words(request->answer, report_words, sizeof report_words);
-    return attempts;
-}
-
-static void note_done(uint32_t row, uint32_t found, uint32_t report) {
-    uint8_t bad[CHIP_BAD_BYTES] = {0};
-    journal_settle();
-    journal_done(row, bad, found ? cells_bad(report, bad) : 0);
 }
 
 _Static_assert(OHMLOOM_RUN_NEXT_ANSWER_TILE_OFFSET == OHMLOOM_RUN_LOAD_REQUEST_TILE_OFFSET &&
@@ -269,10 +224,9 @@ _Static_assert(OHMLOOM_RUN_NEXT_ANSWER_TILE_OFFSET == OHMLOOM_RUN_LOAD_REQUEST_T
 
 /* The answer's first bytes. row: those of its targets, in a whole word. */
 static uint32_t put_head(uint32_t answer, uint32_t row, uint32_t attempts) {
-    const struct progress *progress = journal_progress();
     write32(answer, row);
     write8(answer + OHMLOOM_RUN_NEXT_ANSWER_ATTEMPTS_OFFSET, (uint8_t)attempts);
-    write16(answer + OHMLOOM_RUN_NEXT_ANSWER_LEFT_OFFSET, (uint16_t)(progress->loaded - progress->done));
+    write16(answer + OHMLOOM_RUN_NEXT_ANSWER_LEFT_OFFSET, (uint16_t)journal_left());
     return HEAD;
 }
 
@@ -289,22 +243,23 @@ uint32_t run_next(const struct request *request) {
     if (row == JOURNAL_ROWS) {
         return put_head(request->answer, OHMLOOM_NO_ROW << 8 * OHMLOOM_RUN_NEXT_ANSWER_ROW_OFFSET, 0);
     }
-    uint8_t *targets = targets_take(row);
-    const int begun = attempt_begin(request, targets);
+    const uint8_t *targets = targets_take(row);
+    const int begun = attempt_begin(request, targets, NULL);
     const uint32_t after = look_ahead(row);
-    if (!begun || !attempt_end()) {
-        return refuse_too(request);
+    if (!begun || !call_end()) {
+        return refuse_too(request->answer + HEAD);
     }
-    uint32_t attempts = 1, found = cells_move(request->answer, HEAD);
-    if (found == CELLS_FAILED && journal_run()->retries) {
-        const uint32_t more = try_again(request, targets, &found);
+    uint32_t attempts = 1, failed[CHIP_BAD_WORDS];
+    if (call_failed(failed) && journal_run()->retries && !call_cut()) {
+        const uint32_t more = try_again(request, targets, failed);
         if (more == REFUSED) {
-            return refuse_too(request);
+            return refuse_too(request->answer + AGAIN);
         }
         attempts += more;
     }
-    if (!(found & CELLS_TRIPPED)) {
-        note_done(row, found, request->answer + HEAD);
+    if (!call_cut()) {
+        journal_settle();
+        journal_done(row, failed);
         next_row = after;
     }
     return put_head(request->answer, *(const uint32_t *)targets, attempts) + CELLS_BYTES;
@@ -322,8 +277,8 @@ uint32_t run_status(const struct request *request) {
     return OHMLOOM_RUN_STATUS_ANSWER_BYTES;
 }
 
-static uint32_t bit_of(const uint8_t *bad, uint32_t column) {
-    return bad[column >> 3] >> (column & 7) & 1;
+static uint32_t bit_of(const uint32_t *bad, uint32_t column) {
+    return ((const uint8_t *)bad)[column >> 3] >> (column & 7) & 1;
 }
 
 uint32_t run_row(const struct request *request) {
@@ -331,7 +286,7 @@ uint32_t run_row(const struct request *request) {
     if (row == JOURNAL_ROWS) {
         return REFUSED;
     }
-    uint8_t bad[CHIP_BAD_BYTES] = {0};
+    uint32_t bad[CHIP_BAD_WORDS] = {0};
     const uint32_t state = journal_state(row);
     if (state == OHMLOOM_ROW_STATE_DONE) {
         journal_bad(row, bad);
@@ -346,7 +301,7 @@ uint32_t run_row(const struct request *request) {
 /* REFRESH. */
 
 /* Leaves the cells alone that are within their tolerance, or bad. Answers how many are not. */
-static uint32_t choose_drifted(uint8_t *targets, uint32_t codes, const uint8_t *bad) {
+static uint32_t choose_drifted(uint32_t payload, const uint8_t *targets, uint32_t codes, const uint32_t *bad) {
     uint32_t drifted = 0;
     for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
         const int32_t tolerance = targets_tolerance(targets, column);
@@ -354,7 +309,7 @@ static uint32_t choose_drifted(uint8_t *targets, uint32_t codes, const uint8_t *
         if (tolerance > 0 && (error > tolerance || -error > tolerance) && !bit_of(bad, column)) {
             drifted++;
         } else {
-            targets_leave(targets, column);
+            targets_leave(payload, column);
         }
     }
     return drifted;
@@ -388,24 +343,21 @@ uint32_t run_refresh(const struct request *request) {
     }
     put_half(request->payload + OHMLOOM_READ_REQUEST_ROWS_OFFSET, 1);
     write8(request->payload + OHMLOOM_READ_REQUEST_SAMPLES_OFFSET, (uint8_t)samples);
-    call_begin(OHMLOOM_COMMAND_READ, OHMLOOM_READ_REQUEST_BYTES);
-    uint8_t *targets = targets_take(row);
-    uint8_t bad[CHIP_BAD_BYTES];
+    call_begin(OHMLOOM_COMMAND_READ, OHMLOOM_READ_REQUEST_BYTES, 0);
+    const uint8_t *targets = targets_take(row);
+    uint32_t bad[CHIP_BAD_WORDS];
     journal_bad(row, bad);
     targets_expect(next_row);
-    wait_for_call();
-    if (!call_answered()) {
-        return refuse_too(request);
+    if (!call_end()) {
+        return refuse_too(request->answer);
     }
-    const uint32_t drifted = choose_drifted(targets, request->answer, bad);
+    put_words(request->payload, targets, CHIP_TARGET_BYTES);
+    const uint32_t drifted = choose_drifted(request->payload, targets, request->answer, bad);
     if (drifted) {
-        put_words(request->payload, targets, CHIP_TARGET_BYTES);
-        call_begin(OHMLOOM_COMMAND_PROGRAM, CHIP_TARGET_BYTES);
-        wait_for_call();
-        if (!call_answered()) {
-            return refuse_too(request);
+        call_begin(OHMLOOM_COMMAND_PROGRAM, CHIP_TARGET_BYTES, OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET);
+        if (!call_end()) {
+            return refuse_too(request->answer + OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET);
         }
-        cells_move(request->answer, OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET);
     } else {
         put_codes(request->answer + OHMLOOM_REFRESH_ANSWER_CELLS_OFFSET, request->answer);
     }

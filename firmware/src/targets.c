@@ -58,15 +58,15 @@ static void fetch(uint32_t (*read)(uint32_t at, uint8_t *to, uint32_t bytes)) {
     }
 }
 
-static uint8_t *take(void) {
+static const uint8_t *take(void) {
     struct targets *targets = expected;
     expected = taken;
     taken = targets;
     expected->row = TARGETS_NO_ROW;
-    return (uint8_t *)targets->words;
+    return (const uint8_t *)targets->words;
 }
 
-static NOT_INLINE uint8_t *fetch_and_take(uint32_t row) {
+static NOT_INLINE const uint8_t *fetch_and_take(uint32_t row) {
     targets_expect(row);
     if (expected->have < CHIP_TARGET_BYTES) {
         fetch(flash_read);
@@ -74,7 +74,7 @@ static NOT_INLINE uint8_t *fetch_and_take(uint32_t row) {
     return take();
 }
 
-uint8_t *targets_take(uint32_t row) {
+const uint8_t *targets_take(uint32_t row) {
     return expected->row == row && expected->have == CHIP_TARGET_BYTES ? take() : fetch_and_take(row);
 }
 
@@ -101,14 +101,55 @@ int targets_fetch(void) {
     return expected->row < JOURNAL_ROWS && expected->have < CHIP_TARGET_BYTES && fetch_some();
 }
 
-void targets_leave(uint8_t *targets, uint32_t column) {
+void targets_leave(uint32_t payload, uint32_t column) {
     if (forming()) {
-        targets[MASK + column] = 0;
+        write8(payload + MASK + column, 0);
         return;
     }
-    uint8_t *cell = targets + CELLS + 3 * column;
-    cell[1] &= 15;
-    cell[2] = 0;
+    const uint32_t cell = payload + CELLS + 3 * column;
+    write8(cell + 1, read8(cell + 1) & 15);
+    write8(cell + 2, 0);
+}
+
+_Static_assert(CELLS % 4 == 3 && MASK % 4 == 3, "whole words begin behind the first byte");
+
+/* Of most rows most cells converge, so eight of them are left alone at once: in words, the last of which has the first byte of the eight
+ * behind, or one that is nobody's. */
+static inline __attribute__((always_inline)) void leave_all_but(uint32_t payload, const uint8_t *targets, const uint32_t *columns,
+                                                                uint32_t cell_bytes) {
+    const uint8_t *eight = (const uint8_t *)columns, *const end = eight + CHIP_BAD_BYTES;
+    for (uint32_t at = 0; eight != end; eight++, at += 8 * cell_bytes) {
+        const uint32_t to = payload + at;
+        uint32_t bits = *eight;
+        if (bits == 0xFF) {
+            write8(to, targets[at]);
+            continue;
+        }
+        if (cell_bytes == 1) {
+            write8(to, 0); /* else it is of a target, which does not matter without its tolerance */
+        }
+#pragma GCC unroll 6 /* not only here: the loop itself would take as long as what it does */
+        for (uint32_t word = 0; word != 2 * cell_bytes; word++) {
+            write32(to + 1 + 4 * word, 0);
+        }
+        uint32_t cell = to;
+        for (const uint8_t *target = targets + at; bits; bits >>= 1, cell += cell_bytes, target += cell_bytes) {
+            if (bits & 1) {
+#pragma GCC unroll 3
+                for (uint32_t byte = 0; byte != cell_bytes; byte++) {
+                    write8(cell + byte, target[byte]);
+                }
+            }
+        }
+    }
+}
+
+void targets_leave_all_but(uint32_t payload, const uint8_t *targets, const uint32_t *columns) {
+    if (forming()) {
+        leave_all_but(payload + MASK, targets + MASK, columns, 1);
+    } else {
+        leave_all_but(payload + CELLS, targets + CELLS, columns, 3);
+    }
 }
 
 /* A cell's target and tolerance are the two codes of three bytes. */

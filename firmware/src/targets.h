@@ -12,9 +12,9 @@
 /* Forgets both: flash has others. */
 void targets_forget(void);
 
-/* The payload of the row's PROGRAM, or of its FORM with a mask, at a multiple of 4 and in whole words. It may be changed, until the next
+/* The payload of the row's PROGRAM, or of its FORM with a mask, at a multiple of 4 and in whole words. It stays until the next
  * `targets_take`. */
-uint8_t *targets_take(uint32_t row);
+const uint8_t *targets_take(uint32_t row);
 
 #define TARGETS_MASK_BYTES (OHMLOOM_FORM_REQUEST_MASK_OFFSET + CHIP_COLUMNS)
 
@@ -27,8 +27,11 @@ void targets_expect_these(uint32_t row, uint32_t payload);
 /* For spare time, when flash is free: reads some bytes of the expected row. Answers 0 when all are there. */
 int targets_fetch(void);
 
-/* A cell is left alone. */
-void targets_leave(uint8_t *targets, uint32_t column);
+/* In a payload at this address a cell is left alone. */
+void targets_leave(uint32_t payload, uint32_t column);
+
+/* All cells are, but those of these columns: one bit each, CHIP_BAD_WORDS. The payload is that of `targets`, or has had others left alone. */
+void targets_leave_all_but(uint32_t payload, const uint8_t *targets, const uint32_t *columns);
 
 /* Of a PROGRAM's payload. */
 int32_t targets_target(const uint8_t *targets, uint32_t column);

@@ -49,7 +49,8 @@ class RequestPort(wiring.Signature):
     """From the link to whoever executes commands.
 
     `valid` rises with `type`, `length` (payload bytes, at `MemoryMap.request(slot)`) and stays until `done`, a strobe with
-    which `answer_type` and `answer_length` are given; the answer's payload is at `MemoryMap.answer(answer_slot)` by then.
+    which `answer_type` and `answer_length` are given; the answer's payload is at `MemoryMap.answer(answer_slot)` by then. It is
+    behind `head` halves of words that are somebody else's and count in its length; with `upper` from the slot's middle on.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -61,6 +62,8 @@ class RequestPort(wiring.Signature):
                 "length": Out(longest),
                 "slot": Out(slots),
                 "answer_slot": Out(slots),
+                "head": Out(2),
+                "upper": Out(1),
                 "done": In(1),
                 "answer_type": In(8),
                 "answer_length": In(longest),
@@ -227,7 +230,8 @@ class EnginePort(wiring.Signature):
     `word` is what a strobe of `sets` sets in the idle engine; the next job uses it up.
 
     With `done`: `saturated`, samples of the job at a converter's end, at most 65535; `tripped`: a pulse set the safety
-    latch. `count_drive` and `count_pulse` strobe once for each drive that was converted and for each pulse applied.
+    latch. `count_drive` and `count_pulse` strobe once for each drive that was converted and for each pulse applied, `count_cell`
+    once for each cell that is reported, from column 0 on: `failed` as EXHAUSTED or STUCK, `cut` as TRIPPED.
     """
 
     def __init__(self, spec: ChipSpec) -> None:
@@ -241,6 +245,9 @@ class EnginePort(wiring.Signature):
                 "tripped": In(1),
                 "count_drive": In(1),
                 "count_pulse": In(1),
+                "count_cell": In(1),
+                "failed": In(1),
+                "cut": In(1),
             }
         )
 

@@ -80,6 +80,9 @@ class Controller(wiring.Component):
             m.d.comb += [
                 core.tripped.eq(safety.control.tripped),
                 core.cause.eq(safety.control.cause),
+                core.count_cell.eq(commands.engine.count_cell),
+                core.failed.eq(commands.engine.failed),
+                core.cut.eq(commands.engine.cut),
                 probe_switch.probing.eq(core.probing),
             ]
         else:
@@ -240,6 +243,9 @@ class EngineSwitch(wiring.Component):
             commands.count_drive.eq(vector.engine.count_drive),
             commands.tripped.eq(cell.engine.tripped & ~vectors),
             commands.count_pulse.eq(cell.engine.count_pulse),
+            commands.count_cell.eq(cell.engine.count_cell),
+            commands.failed.eq(cell.engine.failed),
+            commands.cut.eq(cell.engine.cut),
             self.afe.route.eq(vector.afe.route),
             self.afe.mask_write.eq(cell.afe.mask_write),
             self.afe.mask_column.eq(cell.afe.mask_column),

@@ -17,18 +17,22 @@ def bench() -> Any:
 
 
 @pytest.mark.parametrize(
-    "step",
+    ("chip", "step"),
     [
-        "a command's start (IV)",
-        "a point of a sweep",
-        "a programmed row",
-        "a formed row",
-        pytest.param("a programmed row, no cell of which converges", marks=SLOW),
-        pytest.param("one more attempt at all cells of a row", marks=SLOW),
+        ("bench-8x16", "a command's start (IV)"),
+        ("bench-8x16", "a point of a sweep"),
+        ("bench-8x16", "a programmed row"),
+        ("bench-8x16", "a formed row"),
+        pytest.param("bench-8x16", "a programmed row, no cell of which converges", marks=SLOW),
+        pytest.param("bench-8x16", "one more attempt at all cells of a row", marks=SLOW),
+        pytest.param("lab-128x128x4", "a command's start (IV)", marks=SLOW),
+        pytest.param("lab-128x128x4", "a programmed row", marks=SLOW),
+        pytest.param("lab-128x128x4", "a programmed row, no cell of which converges", marks=[SLOW, pytest.mark.long]),
+        pytest.param("lab-128x128x4", "a formed row", marks=SLOW),
     ],
 )
-def test_step_is_within_its_bound(bench: Any, step: str) -> None:
+def test_step_is_within_its_bound(bench: Any, chip: str, step: str) -> None:
     """Of a row: the first after its targets came, one in the middle of a run, and each of two that are asked for at once."""
-    spent = bench.STEPS[step]()
+    spent = bench.STEPS[step](chip)
     assert min(spent) > 0, spent
     assert max(spent) <= BOUND_US, spent

@@ -274,7 +274,12 @@ class CommandProcessor(wiring.Component):
         slot_bits = places.slot_bytes.bit_length() - 1
         m.d.comb += [
             self._payload.eq(requests.slot << slot_bits),
-            self._answer.eq((requests.answer_slot << slot_bits) | places.answer(0)),
+            self._answer.eq(
+                places.answer(0)
+                | (requests.answer_slot << slot_bits)
+                | (requests.upper << slot_bits - 1)
+                | (requests.head << 1)
+            ),
         ]
         with m.Switch(port):
             with m.Case(InPort.TYPE):

@@ -261,7 +261,7 @@ def _report(program: Program) -> None:
     add("report", control=Control.CURSOR_CLEAR)
     add("answer", control=Control.CURSOR_ANSWER, **state)
     _put(program, "status", Access.PUT_STATUS, "its pulses", **state)
-    add("its pulses", **cell(CellWord.TARGET))
+    add("its pulses", control=Control.COUNT_CELL, **cell(CellWord.TARGET))
     add("load pulses", action=Action.LOAD)
     _put(program, "pulses, lower", Access.PUT_LOW, "pulses, upper")
     _put(program, "pulses, upper", Access.PUT_HIGH, "its code", **state)

@@ -139,6 +139,7 @@ class Control(enum.Enum, shape=5):
     COUNTER = 18  # becomes `flags`
     COUNT = 19  # by `flags`, signed; by 1 with foreign words
     FINISH = 20
+    COUNT_CELL = 21  # it is reported: the word is its state
     COLUMN_0 = 24
     TAKE = 25  # what the job says, into registers
     START = 26  # drives the row

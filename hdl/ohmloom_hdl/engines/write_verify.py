@@ -17,6 +17,8 @@ from ohmloom_hdl.engines.samples import SampleMemoryPort, sample_memory
 from ohmloom_hdl.engines.verify import VerifyRow
 from ohmloom_hdl.interfaces import CODE, AfePort, EnginePort, JobKind, StorePort
 
+FAILED, CUT = CODE + 1, CODE + 2  # bits of a state: EXHAUSTED and STUCK are 2 and 3, TRIPPED is 4
+
 
 class WriteVerify(wiring.Component):
     """Executes PROGRAM, FORM, READ and PULSE jobs as the emulator's controller does: `cell_program.py` step by step.
@@ -77,6 +79,9 @@ class WriteVerify(wiring.Component):
             engine.job.ready.eq(step.control == Control.FINISH),
             engine.tripped.eq(self._tripped),
             engine.count_pulse.eq(afe.pulse_done),
+            engine.count_cell.eq(step.control == Control.COUNT_CELL),
+            engine.failed.eq(unit.word[FAILED]),
+            engine.cut.eq(unit.word[CUT]),
             afe.code_write.eq(verify.start),
             afe.code_row.eq(self._row),
             afe.code.eq(spec.read_clamp),

@@ -23,7 +23,8 @@ class Core(wiring.Component):
     """Stands between the link (`link`) and the command processor (`commands`), and executes the firmware's requests.
 
     rom: words of the boot ROM, at most ROM_BYTES. `store` and `afe` are asked for only while the firmware has a request;
-    `probing`: it has the front end. `alive`: the firmware takes requests. spram: see `Ram`.
+    `probing`: it has the front end. `count_cell`, `failed` and `cut` are the engines'. `alive`: the firmware takes requests. spram:
+    see `Ram`.
     """
 
     def __init__(self, spec: ChipSpec, rom: Sequence[int], *, spram: bool = False) -> None:
@@ -40,6 +41,9 @@ class Core(wiring.Component):
                 "alive": Out(1),
                 "tripped": In(1),
                 "cause": In(3),
+                "count_cell": In(1),
+                "failed": In(1),
+                "cut": In(1),
                 "flash": Out(FlashPins()),
             }
         )
@@ -127,7 +131,8 @@ class Core(wiring.Component):
         """Writes take effect at once; the word that is read."""
         bus = self._bus
         mailbox, probe, flash = self._mailbox, self._probe, self._flash
-        written, number = Signal(), bus.adr[: (len(core.REGISTERS) - 1).bit_length()]
+        failed_words = -(-self._spec.columns // WORD)
+        written, number = Signal(), bus.adr[: (core.FAILED.offset // 4 + failed_words - 1).bit_length()]
         m.d.comb += written.eq(asked & bus.we)
 
         def writes(register: CoreRegister):
@@ -143,6 +148,8 @@ class Core(wiring.Component):
             mailbox.word.type.eq(field(core.ANSWER, "type")),
             mailbox.word.length.eq(field(core.ANSWER, "length")),
             mailbox.answer.eq(writes(core.ANSWER)),
+            mailbox.place.head.eq(field(core.CALL, "head")),
+            mailbox.place.upper.eq(field(core.CALL, "upper")),
             mailbox.call.eq(writes(core.CALL)),
             flash.data_w.eq(field(core.FLASH, "data")),
             flash.select.eq(field(core.FLASH, "select")),
@@ -163,6 +170,13 @@ class Core(wiring.Component):
             m.d.sync += [probe.drive[place.name].eq(field(core.DRIVE, place.name)) for place in core.DRIVE.fields]
         with m.If(writes(core.PROBE)):
             m.d.sync += [probe.code.eq(field(core.PROBE, "code")), probe.count.eq(field(core.PROBE, "count"))]
+
+        # How cells have ended
+        failed, cut = Signal(self._spec.columns), Signal()
+        with m.If(self.count_cell):
+            m.d.sync += [failed.eq(Cat(failed[1:], self.failed)), cut.eq(cut | self.cut)]
+        with m.If(mailbox.call):
+            m.d.sync += cut.eq(0)
 
         # Time, and the end of the firmware's
         time, kicked, overflow = Signal(core.TIME_BITS), Signal(), Signal()
@@ -186,15 +200,24 @@ class Core(wiring.Component):
             "slot": mailbox.link.slot,
             "answer_slot": mailbox.link.answer_slot,
         }
+        called = {
+            "type": mailbox.called.type,
+            "length": mailbox.called.length,
+            "head": Const(0, 2),
+            "upper": Const(0),
+            "cut": cut,
+        }
         reads = {
             core.STATUS: _placed(core.STATUS, status),
             core.REQUEST: _placed(core.REQUEST, {"type": mailbox.link.type, "length": mailbox.link.length}),
-            core.CALL: _placed(core.CALL, {"type": mailbox.called.type, "length": mailbox.called.length}),
+            core.CALL: _placed(core.CALL, called),
             core.FLASH: flash.data_r,
             core.PROBE: probe.saturated,
             core.TIME: time,
         }
-        return _chosen((value, number == register.offset // 4) for register, value in reads.items())
+        words = [(value, register.offset // 4) for register, value in reads.items()]
+        words += [(failed.word_select(word, WORD), core.FAILED.offset // 4 + word) for word in range(failed_words)]
+        return _chosen((value, number == place) for value, place in words)
 
 
 def _chosen(words):

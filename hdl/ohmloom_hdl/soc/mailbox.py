@@ -13,9 +13,9 @@ class Mailbox(wiring.Component):
     """Between the link and the command processor.
 
     A request with one of the firmware's types is shown to it as `pending` while it is `alive`; all others pass straight through, so
-    they never wait for it. `call` has the command processor execute `word` in the slots of the pending request, `called` is then its
-    answer; `answer` ends the request with `word`. `abandon`: the command processor executes the pending request after all, and
-    refuses it.
+    they never wait for it. `call` has the command processor execute `word` in the slots of the pending request, with its answer at
+    `place`, and `called` is then its answer; `answer` ends the request with `word`. `abandon`: the command processor executes the
+    pending request after all, and refuses it.
 
     Raises ValueError for a payload whose length does not fit the words.
     """
@@ -28,6 +28,7 @@ class Mailbox(wiring.Component):
                 f"{spec.name}: payloads of {spec.link.payload_bytes} bytes; a word has 16 bits for their length"
             )
         word = data.StructLayout({"type": 8, "length": self._length})
+        place = data.StructLayout({name: port.members[name].shape for name in ("head", "upper")})
         super().__init__(
             {
                 "link": In(port),
@@ -37,6 +38,7 @@ class Mailbox(wiring.Component):
                 "pending": Out(1),
                 "calling": Out(1),
                 "word": In(word),
+                "place": In(place),
                 "call": In(1),
                 "answer": In(1),
                 "called": Out(word),
@@ -46,6 +48,7 @@ class Mailbox(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         link, commands, held = self.link, self.commands, self.called
+        place = Signal.like(self.place)
         shown = Signal()  # requests go to the firmware; changes between them only
         with m.If(self.abandon):
             m.d.sync += shown.eq(0)
@@ -64,7 +67,12 @@ class Mailbox(wiring.Component):
             link.answer_length.eq(commands.answer_length),
         ]
         with m.If(self.calling):
-            m.d.comb += [commands.type.eq(held.type), commands.length.eq(held.length)]
+            m.d.comb += [
+                commands.type.eq(held.type),
+                commands.length.eq(held.length),
+                commands.head.eq(place.head),
+                commands.upper.eq(place.upper),
+            ]
         with m.If(self.pending):
             m.d.comb += [
                 link.done.eq(self.answer),
@@ -72,7 +80,7 @@ class Mailbox(wiring.Component):
                 link.answer_length.eq(self.word.length),
             ]
         with m.If(self.call & self.pending):
-            m.d.sync += [self.calling.eq(1), held.eq(self.word)]
+            m.d.sync += [self.calling.eq(1), held.eq(self.word), place.eq(self.place)]
         with m.Elif(self.calling & commands.done):
             m.d.sync += [
                 self.calling.eq(0),

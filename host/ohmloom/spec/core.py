@@ -85,7 +85,12 @@ STATUS = _register(
 )
 REQUEST = _register("request", 0x04, "r", "the link's request", *_ANSWER)
 ANSWER = _register("answer", 0x0C, "w", "ends the request", *_ANSWER)
-CALL = _register("call", 0x10, "rw", "has a request executed; read: what it was answered", *_ANSWER)
+CALL = _register(
+    "call", 0x10, "rw", "has a request executed; read: what it was answered", *_ANSWER,
+    ("head", 24, 2, "written: halves of words that its answer leaves free before it; they count in its length"),
+    ("upper", 26, 1, "written: its answer goes to the upper half of the answer's slot"),
+    ("cut", 27, 1, "read: it reported a cell as TRIPPED"),
+)
 ALIVE = _register("alive", 0x14, "w", "1: requests for the firmware are shown to it; 0: they are refused with NO_FIRMWARE", ("alive", 0, 1, ""))
 FLASH = _register(
     "flash", 0x18, "rw", "shifts eight bits out and in, most significant first; read: what came in",
@@ -103,6 +108,11 @@ PROBE = _register(
 )
 TIME = _register("time", 0x24, "r", "cycles since reset", ("cycles", 0, TIME_BITS, ""))
 TRIP_IRQ = _register("trip_irq", 0x28, "w", "1: the set safety latch interrupts", ("enable", 0, 1, ""))
+# The last one, for it is as many words as the columns need.
+FAILED = _register(
+    "failed", 0x2C, "r", "word n: which of columns 32 n .. 32 n + 31 the last CALL reported as EXHAUSTED or STUCK; the lowest bit is the first",
+    ("columns", 0, 32, ""),
+)
 # fmt: on
 
-REGISTERS = (STATUS, REQUEST, ANSWER, CALL, ALIVE, FLASH, DRIVE, PROBE, TIME, TRIP_IRQ)
+REGISTERS = (STATUS, REQUEST, ANSWER, CALL, ALIVE, FLASH, DRIVE, PROBE, TIME, TRIP_IRQ, FAILED)

@@ -10,6 +10,7 @@
 
 #include "chip.h"
 #include "core.h"
+#include "ohmloom.h"
 
 #define FLASH_BYTES 0x200000u
 #define CUT_EXIT 99
@@ -196,7 +197,7 @@ static void flash_byte(uint32_t byte) {
 
 static struct {
     uint32_t pending, request, slot, alive, idle;
-    uint32_t calling, called;
+    uint32_t calling, called, failed[CHIP_BAD_WORDS];
     uint32_t drive, saturated, probing;
     int32_t sums[CHIP_COLUMNS];
     uint32_t cause, irq, shifting;
@@ -274,6 +275,19 @@ static void answered(uint32_t word) {
     bus.pending = 0;
 }
 
+static void count_cells(const uint8_t *report) {
+    memset(bus.failed, 0, sizeof bus.failed);
+    for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
+        const uint8_t status = report[OHMLOOM_PROGRAM_ANSWER_CELLS_BYTES * column + OHMLOOM_PROGRAM_ANSWER_CELLS_STATUS_OFFSET];
+        if (status == OHMLOOM_CELL_EXHAUSTED || status == OHMLOOM_CELL_STUCK) {
+            bus.failed[column / 32] |= UINT32_C(1) << column % 32;
+        }
+        if (status == OHMLOOM_CELL_TRIPPED) {
+            bus.called |= CORE_REGISTER_CALL_CUT_MASK;
+        }
+    }
+}
+
 static void call(uint32_t word) {
     if (!bus.pending || bus.calling) {
         die("a call without a request, or within one");
@@ -287,8 +301,14 @@ static void call(uint32_t word) {
     fflush(stdout);
     uint8_t answer[3];
     hear(answer, sizeof answer);
-    bus.called = answer[0] | (uint32_t)(answer[1] | answer[2] << 8) << 8;
-    hear(answer_place(), bus.called >> 8);
+    const uint32_t bytes = answer[1] | (uint32_t)answer[2] << 8, before = 2 * ((word & CORE_REGISTER_CALL_HEAD_MASK) >> CORE_REGISTER_CALL_HEAD_SHIFT);
+    const uint32_t half = word & CORE_REGISTER_CALL_UPPER_MASK ? UINT32_C(1) << (CHIP_SLOT_BITS - 1) : 0;
+    uint8_t *const place = answer_place() + half + before;
+    hear(place, bytes);
+    bus.called = answer[0] | (before + bytes) << 8;
+    if (answer[0] == (OHMLOOM_COMMAND_PROGRAM | OHMLOOM_ANSWER) || answer[0] == (OHMLOOM_COMMAND_FORM | OHMLOOM_ANSWER)) {
+        count_cells(place);
+    }
     hear_cause();
     bus.calling = CALL_POLLS;
 }
@@ -350,6 +370,9 @@ static uint32_t read_register(uint32_t address) {
     case CORE_REGISTER_TIME:
         return devices_instructions;
     default:
+        if (address - CORE_REGISTER_FAILED < 4 * CHIP_BAD_WORDS) {
+            return bus.failed[(address - CORE_REGISTER_FAILED) / 4];
+        }
         die("register %x cannot be read", address);
     }
 }

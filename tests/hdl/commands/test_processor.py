@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from amaranth.sim import Simulator
 
 from ohmloom.spec import commands as table
@@ -29,8 +30,8 @@ class Bench:
     to parse, check, count and log.
     """
 
-    def __init__(self, chip: str = CHIP, *, seed: int = 0, requests: list[tuple[int, bytes]]) -> None:
-        self.spec = load_chip(chip)
+    def __init__(self, chip: str = CHIP, *, seed: int = 0, head: int = 0, upper: int = 0, requests: list[tuple[int, bytes]]) -> None:
+        self.spec, self.head, self.upper = load_chip(chip), head, upper
         self.places = MemoryMap(self.spec)
         self.reference, self.engine = (Controller(Fabric(self.spec, seed=seed)) for _ in range(2))
         self.requests = requests
@@ -68,7 +69,8 @@ class Bench:
             self.store[place : place + len(payload)] = payload
             self.payload = payload
             for signal, value in (
-                (port.type, kind), (port.length, len(payload)), (port.slot, slot), (port.answer_slot, answer_slot), (port.valid, 1),
+                (port.type, kind), (port.length, len(payload)), (port.slot, slot), (port.answer_slot, answer_slot),
+                (port.head, self.head), (port.upper, self.upper), (port.valid, 1),
             ):  # fmt: skip
                 ctx.set(signal, value)
             for cycles in range(TIMEOUT_CYCLES):  # noqa: B007
@@ -78,8 +80,8 @@ class Bench:
             else:
                 raise AssertionError(f"request {number}, type {kind:#x}, is not answered")
             self.cycles.append(cycles)
-            answer = self.places.answer(answer_slot)
-            length = ctx.get(port.answer_length)
+            before = 2 * self.head + self.upper * self.places.slot_bytes // 2
+            answer, length = self.places.answer(answer_slot) + before, ctx.get(port.answer_length) - before
             self.answers.append((ctx.get(port.answer_type), bytes(self.store[answer : answer + length])))
             await ctx.tick()
             ctx.set(port.valid, 0)
@@ -212,9 +214,9 @@ class Bench:
                     await ctx.tick().repeat(2)
 
 
-def check(requests: list[tuple[int, bytes]], *, chip: str = CHIP, seed: int = 0) -> Bench:
+def check(requests: list[tuple[int, bytes]], *, chip: str = CHIP, seed: int = 0, head: int = 0, upper: int = 0) -> Bench:
     """Runs the requests on both and compares every answer."""
-    bench = Bench(chip, seed=seed, requests=requests)
+    bench = Bench(chip, seed=seed, head=head, upper=upper, requests=requests)
     answers = bench.run()
     for number, ((kind, payload), answer) in enumerate(zip(requests, answers, strict=True)):
         wanted = bench.reference.execute(kind, payload)
@@ -265,6 +267,25 @@ def test_info_and_registers() -> None:
         (0x77, b""),
         (table.HELLO.code, b""),
     ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("head", "upper"), [(3, 0), (1, 1)])
+def test_an_answer_goes_where_the_request_says(head: int, upper: int) -> None:
+    cells = np.zeros((16, 2), int)
+    cells[3] = 0, 5
+    bench = check(
+        [
+            packed(table.READ_REGISTERS, address=0, count=15),
+            packed(table.READ, tile=0, row=1, rows=1, samples=2),
+            packed(table.PROGRAM, tile=0, row=1, cells=cells.ravel()),
+            packed(table.PROGRAM, tile=9, row=1, cells=cells.ravel()),
+        ],
+        head=head,
+        upper=upper,
+    )
+    assert {job["answer"] % bench.places.slot_bytes for job in bench.jobs} == {
+        2 * head + upper * bench.places.slot_bytes // 2
+    }
 
 
 def mvm(rng: np.random.Generator, count: int, length: int, **changes) -> tuple[int, bytes]:

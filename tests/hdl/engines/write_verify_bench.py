@@ -5,7 +5,7 @@ import random
 import numpy as np
 from tests.hdl.helpers import Store, simulate, wait
 
-from ohmloom.spec.commands import ANSWER, FORM, PROGRAM, PULSE, READ, Cause, Memory, Polarity
+from ohmloom.spec.commands import ANSWER, FORM, PROGRAM, PULSE, READ, Cause, CellStatus, Memory, Polarity
 from ohmloom.spec.memory_map import MemoryMap
 from ohmloom_emulator.controller.controller import Controller
 from ohmloom_emulator.fabric import Fabric
@@ -121,12 +121,14 @@ class Bench:
         for name in names:
             ctx.set(engine.job.payload[name], fields.get(name, 0))
         ctx.set(engine.job.valid, 1)
-        counted, cycles, taken, done = 0, 0, False, 0
+        counted, cycles, taken, done, ended = 0, 0, False, 0, []
         while not done:
-            _, _, ready, done, pulse, drive, tripped, saturated = await ctx.tick().sample(
-                engine.job.ready, engine.done, engine.count_pulse, engine.count_drive, engine.tripped,
-                engine.saturated,
+            _, _, ready, done, pulse, drive, cell, failed, cut, tripped, saturated = await ctx.tick().sample(
+                engine.job.ready, engine.done, engine.count_pulse, engine.count_drive, engine.count_cell, engine.failed, engine.cut,
+                engine.tripped, engine.saturated,
             )  # fmt: skip
+            if cell:
+                ended.append((failed, cut))
             assert not drive  # the emulator counts the sequencer's only
             counted += pulse
             cycles += 1
@@ -141,7 +143,12 @@ class Bench:
         after = bytearray(memory)
         after[answer : answer + length] = before[answer : answer + length]
         assert bytes(after) == before, "something else in the store has changed"
-        return bytes(memory[answer : answer + length]), counted, bool(tripped)
+        got = bytes(memory[answer : answer + length])
+        statuses = command.answer.unpack(got)["cells"]["status"] if command in (PROGRAM, FORM) else []
+        assert ended == [
+            (status in (CellStatus.EXHAUSTED, CellStatus.STUCK), status == CellStatus.TRIPPED) for status in statuses
+        ]
+        return got, counted, bool(tripped)
 
     def compare(self):
         """Everything in the fabrics is the same, and so are the times and energies spent."""

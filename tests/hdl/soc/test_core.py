@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from tests.hdl.helpers import Store, simulate, wait
+from tests.hdl.helpers import Store, simulate, strobe, until, wait
 from tests.hdl.soc.assembler import assemble
 from tests.hdl.soc.test_mailbox import ask, commands_model
 
@@ -125,12 +125,71 @@ def test_firmware_serves_requests():
                 assert answer == (READ.code ^ 0xFF, 5)
                 continue
             assert answer == (command.code | 0x80, 12)
-            assert seen[-1] == (READ.code, 4, slot, answer_slot)
+            assert seen[-1] == (READ.code, 4, slot, answer_slot, 0, 0)
             place = PLACES.answer(answer_slot)
             assert store.memory[place : place + 4] == bytes([READ.code ^ 0xFF, 5, 0, 0])
             assert store.memory[place + 4 : place + 8] == (value + 1).to_bytes(4, "little")
 
     simulate(dut, link, background=(store.serve, commands_model(dut, seen, rng)))
+
+
+REPORTS = f"""
+    {SETUP}
+again:
+    lw t0, STATUS(s0)
+    andi t1, t0, 1
+    beqz t1, again
+    li t0, {READ.code} | 4 << 8 | 3 << 24 | 1 << 26
+    sw t0, CALL(s0)
+wait:
+    lw t0, STATUS(s0)
+    andi t0, t0, 2
+    bnez t0, wait
+    lw t0, CALL(s0)
+    sw t0, 0(s1)
+    {"".join(f"lw t0, FAILED + {4 * word}(s0); sw t0, {4 + 4 * word}(s1);" for word in range(4))}
+    li t0, 0xB0
+    sw t0, ANSWER(s0)
+    j again
+"""
+
+
+@pytest.mark.parametrize("chip", ["bench-8x16", "lab-128x128x4"])
+def test_a_call_tells_how_cells_have_ended_and_where_its_answer_is(chip):
+    rng, spec = random.Random(chip), load_chip(chip)
+    dut, seen, columns = Core(spec, assemble(REPORTS)), [], spec.columns
+    store = Store(dut.store, PLACES.bytes, brief=True)
+
+    async def link(ctx):
+        await wait(ctx, 200)
+        for cuts in (0.0, 0.3, 0.0):
+            ended = [(rng.random() < 0.5, rng.random() < cuts) for _ in range(columns)]
+            reported.append(ended)
+            assert await ask(ctx, dut.link, IV.code, 4, 0, 0) == (0xB0, 0)
+            assert seen[-1][4:] == (3, 1)
+            called, *words = (int.from_bytes(store.memory[at : at + 4], "little") for at in range(0, 20, 4))
+            assert called == READ.code ^ 0xFF | 5 << 8 | any(cut for _, cut in ended) << 27
+            failed = sum(failed << column for column, (failed, _) in enumerate(ended))
+            assert words[: -(-columns // 32)] == [failed >> 32 * word & 0xFFFFFFFF for word in range(-(-columns // 32))]
+
+    reported = []
+
+    async def engine(ctx):
+        while True:
+            await until(ctx, dut.commands.valid)
+            for failed, cut in reported[-1]:
+                ctx.set(dut.failed, failed)
+                ctx.set(dut.cut, cut)
+                await strobe(ctx, dut.count_cell)
+                ctx.set(dut.failed, 1)
+                ctx.set(dut.cut, 1)
+            seen.append(tuple(ctx.get(value) for value in (port.type, port.length, port.slot, port.answer_slot, port.head, port.upper)))
+            ctx.set(port.answer_type, seen[-1][0] ^ 0xFF)
+            ctx.set(port.answer_length, seen[-1][1] + 1)
+            await strobe(ctx, port.done)
+
+    port = dut.commands
+    simulate(dut, link, background=(store.serve, engine))
 
 
 HANGS = f"""
@@ -156,7 +215,7 @@ def test_firmware_that_hangs_is_restarted_and_its_request_refused(monkeypatch):
         while store.memory[36:38] != b"\x5a\x5a":  # it has started again
             await ctx.tick()
         assert any(store.memory[32:36])
-        assert seen == [(IV.code, 4, 0, 0)]
+        assert seen == [(IV.code, 4, 0, 0, 0, 0)]
 
     simulate(dut, link, background=(store.serve, commands_model(dut, seen, random.Random(0))))
 

@@ -34,7 +34,7 @@ def commands_model(dut, seen, rng):
             await until(ctx, port.valid)
             await idle(ctx, rng, 0.5)
             request = tuple(ctx.get(value) for value in (port.type, port.length, port.slot, port.answer_slot))
-            seen.append(request)
+            seen.append((*request, ctx.get(port.head), ctx.get(port.upper)))
             ctx.set(port.answer_type, request[0] ^ 0xFF)
             ctx.set(port.answer_length, request[1] + 1)
             await strobe(ctx, port.done)
@@ -53,7 +53,10 @@ def firmware_model(dut, script, rng):
                 await idle(ctx, rng, 0.5)
                 ctx.set(dut.word.type, call[0])
                 ctx.set(dut.word.length, call[1])
+                ctx.set(dut.place.head, call[2])
+                ctx.set(dut.place.upper, call[3])
                 await strobe(ctx, dut.call)
+                ctx.set(dut.place, {"head": 0, "upper": 0})
                 while ctx.get(dut.calling):
                     assert ctx.get(dut.pending)
                     await ctx.tick()
@@ -73,15 +76,18 @@ def test_requests_find_who_executes_them(seed):
         code = rng.choice([*COMMANDS, 0x3F, 0x55, 0xFF])
         request = (code, rng.randrange(SPEC.link.payload_bytes + 1), rng.randrange(4), rng.randrange(4))
         if code >> 4 == 3:
-            calls = [(rng.choice(list(COMMANDS)), rng.randrange(512)) for _ in range(rng.randrange(3))]
+            calls = [
+                (rng.choice(list(COMMANDS)), rng.randrange(512), rng.randrange(4), rng.randrange(2))
+                for _ in range(rng.randrange(3))
+            ]
             answer = (rng.randrange(256), rng.randrange(512))
             script.append((calls, answer, []))
-            expected_seen += [(*call, *request[2:]) for call in calls]
+            expected_seen += [(*call[:2], *request[2:], *call[2:]) for call in calls]
         else:
             answer = (code ^ 0xFF, request[1] + 1)
-            expected_seen.append(request)
+            expected_seen.append((*request, 0, 0))
         requests.append((request, answer))
-    expected_calls = [[(kind ^ 0xFF, length + 1) for kind, length in calls] for calls, _, _ in script]
+    expected_calls = [[(kind ^ 0xFF, length + 1) for kind, length, *_ in calls] for calls, _, _ in script]
     kept = list(script)
 
     async def link(ctx):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ohmloom.errors import SpecError
 from ohmloom.spec import core, reference
 from ohmloom.spec.chip import ChipSpec
-from ohmloom.spec.commands import RUN_LOAD, Memory
+from ohmloom.spec.commands import RUN_LOAD, RUN_NEXT, Memory
 from ohmloom.spec.memory_map import MemoryMap
 
 
@@ -20,8 +20,16 @@ def text(spec: ChipSpec) -> str:
 
 
 def numbers(spec: ChipSpec) -> dict[str, str]:
-    """Each constant's C text by its name."""
+    """Each constant's C text by its name. Raises SpecError for a chip with more columns than the firmware has room for."""
     store = MemoryMap(spec)
+    cells = RUN_NEXT.answer.array
+    assert cells is not None
+    reports = 2 * (RUN_NEXT.answer.header_bytes + cells.dtype.itemsize * spec.columns)
+    if reports > store.slot_bytes:
+        raise SpecError(
+            f"{spec.name}: link.payload_bytes is {spec.link.payload_bytes}; the firmware has two reports of a row's cells side by "
+            f"side, {reports} bytes, for which it has to be more than {1 << (reports - 1).bit_length() - 1}"
+        )
     ranges = range(len(spec.afe.tia_ohm))
     swings = [reference.reference_code(spec, tia_range) * core.CALIBRATION_SAMPLES for tia_range in ranges]
     probes = [reference.calibration_probes(spec, tia_range) for tia_range in ranges]
@@ -74,6 +82,7 @@ def journal(spec: ChipSpec) -> dict[str, int]:
     return {
         "TARGET_BYTES": targets,
         "BAD_BYTES": bad,
+        "BAD_WORDS": -(-bad // 4),
         "RECORD_BYTES": record,
         "RECORD_RESULTS": (record - targets - MARK_BYTES) // result,
         "JOURNAL_RECORDS": sectors * in_sector,
