@@ -88,3 +88,23 @@ def test_loop_of_the_authors_subcircuit_in_ltspice() -> None:
     volts = np.sin(2 * np.pi * phase)
     _, current = Yakopcic(v_p_v=0.65, v_n_v=0.56).waveform(0.11, phase / 10, volts)
     assert steps_off("Yakopcic", volts, current, 1 / 267.5, 1e-3 / 13.4) < 1
+
+
+def test_pulses_through_a_resistor_in_xyce() -> None:
+    """The TCAD 2013 subcircuit (mem_dev) in Sandia's Xyce (github.com/Xyce/Xyce_Regression, MIXED_SIGNAL/Python/
+    runCircuitWithDACs): 20 pulses of 3 V and 30 us through 50 ohm from 0.11; printed states after 1, 2, 3 and 20. 1e-3 is
+    for Xyce's steps, which grow to 2.6 us in the first pulse and 10 us in the last."""
+    model, x, after = Yakopcic(), 0.11, []
+
+    def across(state: float) -> float:
+        volts = 3.0
+        for _ in range(6):
+            volts = 3.0 / (1 + 50 * float(model.conductance(state, volts)))
+        return volts
+
+    for _ in range(20):
+        for _ in range(30):
+            middle = float(model.pulse(x, across(x), 0.5e-6))
+            x = float(model.pulse(x, across(middle), 1e-6))
+        after.append(x)
+    np.testing.assert_allclose([*after[:3], after[-1]], [0.7716, 0.8964, 0.9477, 1.0000], atol=1e-3)
