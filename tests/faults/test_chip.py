@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import numpy as np
 import pytest
 
@@ -139,3 +141,18 @@ def test_digits_lose_at_most_a_point_with_ten_percent_stuck():
             )
             losses.append(100 * (software_right - chip_right))
     assert np.mean(losses) <= 1.0
+
+
+def test_cells_stuck_beyond_the_converter_are_compiled_around(tmp_path, random_model):
+    """At 100 kilohm the converter ends at 62 uS, below the cells that are stuck on."""
+    file = tmp_path / "fine.toml"
+    text = (files("ohmloom.spec") / "chips" / "bench-8x16.toml").read_text("utf-8")
+    file.write_text(text.replace("47000.0", "100000.0"), "utf-8")
+    with ohmloom.connect(f"emu://{file}", seed=3, stuck=0.15) as chip:
+        faults = chip.find_faults()
+        assert (faults.conductance[faults.stuck] > 60e-6).any()
+        model, X = random_model([4, 4]), np.random.default_rng(0).random((30, 4))
+        network = ohmloom.compile(model, chip.spec, X, copies=2, faults=faults)
+        report = chip.program(network)
+        assert report.failed.any()  # what is stuck beyond the converter is never where it should be
+        assert not (report.failed & ~faults.stuck).any()
