@@ -30,7 +30,7 @@ with ohmloom.connect(url) as chip:
     )
     print(f"pulses per cell   {report.pulses_per_cell:.2f}")
 
-    emulated = chip.info()["emulated"]  # a board has no meters of the chip's energy
+    emulated = chip.emulated  # a board has no meters of the chip's energy
     energy_j, time_s = (chip.energy_j, chip.fabric_time_s) if emulated else (0.0, 0.0)
     labels = chip.predict(X_test)
     print(f"software accuracy {model.score(X_test, y_test):.4f}")

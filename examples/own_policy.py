@@ -13,7 +13,7 @@ import numpy as np
 import ohmloom
 
 url = sys.argv[1] if len(sys.argv) > 1 else "emu://bench-8x16?seed=1"
-POLICIES = {"own_policy": str(Path(__file__).with_name("own_policy.toml")), "default": "default", "neurram": "neurram"}
+POLICIES = {"own_policy": Path(__file__).with_name("own_policy.toml"), "default": "default", "neurram": "neurram"}
 TILE, ROUNDS = 0, 4
 TOLERANCE_SIEMENS = 1e-6
 
@@ -21,7 +21,7 @@ with ohmloom.connect(url) as chip:
     spec = chip.spec
     rng = np.random.default_rng(0)
     targets = rng.uniform(spec.cell.g_min_siemens, spec.cell.g_max_siemens, (ROUNDS, spec.rows, spec.columns))
-    emulated = chip.info()["emulated"]  # only emulated fabrics have meters
+    emulated = chip.emulated  # only emulated fabrics have meters
     chip.form(TILE)  # once, so that no policy pays for it
 
     print(f"{targets.size} cells to random targets within {1e6 * TOLERANCE_SIEMENS:g} uS")

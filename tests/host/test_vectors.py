@@ -27,6 +27,23 @@ def test_ideal_mvm_is_gt_v(ideal, truth):
         np.testing.assert_allclose(ideal.mvm(1, codes, tia_range=tia_range), wanted, atol=0.51)
 
 
+def test_currents_are_gt_v_in_amperes(truth):
+    """With the columns' offsets (5 LSB) and gains (2 %), which have to be corrected, and their noise."""
+    rng, lsb_v = np.random.default_rng(0), 2.5 / 4096
+    with ohmloom.connect(URL, seed=1, effects="tia,adc") as chip:
+        chip.program_conductance(1, rng.uniform(10e-6, 40e-6, (8, 16)))
+        volts = rng.uniform(-0.2, 0.2, (50, 8))
+        for tia_range, tia_ohm in enumerate((6800.0, 47000.0)):
+            code_a = lsb_v / tia_ohm
+            wanted = np.rint(volts / lsb_v) * lsb_v @ truth(chip, 1)
+            inside = np.abs(wanted) < 2000 * code_a
+            assert inside.mean() > 0.5
+            error = chip.currents(1, volts, tia_range=tia_range) - wanted
+            np.testing.assert_array_less(np.abs(error[inside]), 5 * code_a)
+            assert np.sqrt(np.mean(error[inside] ** 2)) < 1.5 * code_a
+        assert chip.currents(0, volts[0]).shape == (16,)
+
+
 def test_one_vector_a_batch_and_no_vector(chip):
     assert chip.mvm(0, [10] * 8).shape == (16,)
     assert chip.mvm(0, np.full((1, 8), 10)).shape == (1, 16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,15 +67,16 @@ class Cells(Runs, Core):
         target_siemens: ArrayLike,
         tolerance_siemens: float = 1e-6,
         *,
-        policy: Policy | str | None = None,
+        policy: Policy | str | Path | None = None,
         form: bool = True,
         journal: bool = False,
         progress: Progress = no_progress,
     ) -> ProgramReport:
         """Brings the cells of a tile to `target_siemens` (rows, columns) within the tolerance by write-verify; NaN leaves a cell alone.
 
-        form: cells that are not formed yet are formed first. policy: a write-verify policy or its name; it stays loaded. journal: the firmware
-        keeps targets and progress in flash and tries cells again that did not converge; after a power cut `resume` goes on.
+        form: cells that are not formed yet are formed first. policy: a write-verify policy, its name or its file; it stays loaded.
+        journal: the firmware keeps targets and progress in flash and tries cells again that did not converge; after a power cut
+        `resume` goes on.
         Raises ArgumentError, before anything is sent, for a wrong shape, a negative or unreachable target or a tolerance below one code.
         """
         target = self._cells(tile, "target_siemens", target_siemens, float)
@@ -164,7 +166,7 @@ class Cells(Runs, Core):
         parts = np.split(codes.astype(np.int64), range(most, codes.size, most))
         answers = self._session.stream((IV, {**place, "codes": part}) for part in parts)
         points = np.concatenate([answer["codes"] for answer in answers])
-        amperes: Floats = points * (spec.column_adc.lsb_v / spec.afe.tia_ohm[tia_range] / (1 << FRACTION_BITS))
+        amperes: Floats = points * (spec.amperes_per_code(tia_range) / (1 << FRACTION_BITS))
         return amperes
 
     def find_faults(self, *, progress: Progress = no_progress) -> FaultMap:

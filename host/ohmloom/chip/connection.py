@@ -93,6 +93,11 @@ class Connection:
         }
 
     @property
+    def emulated(self) -> bool:
+        """Whether the fabric is emulated: only then are there `meters`, and `advance`."""
+        return self._session.emulated
+
+    @property
     def link_bytes(self) -> int:
         """Bytes sent and received since the connection was opened."""
         return self._session.statistics.bytes_sent + self._session.statistics.bytes_received
@@ -160,13 +165,13 @@ class Connection:
         rows = self._session.request(SELFTEST)["findings"].tolist()
         return [finding(self.spec, Finding(kind), tile, index, value) for kind, tile, index, value in rows]
 
-    def load_policy(self, policy: Policy | str) -> None:
-        """Loads a write-verify policy, by name or as it is."""
+    def load_policy(self, policy: Policy | str | Path) -> None:
+        """Loads a write-verify policy: a bundled one by name, a TOML file by its path, or as it is."""
         loaded = policy if isinstance(policy, Policy) else load_policy(policy)
         self._write_memory(Memory.POLICY, loaded.pack(self.spec))
 
     @contextmanager
-    def using_policy(self, policy: Policy | str) -> Iterator[None]:
+    def using_policy(self, policy: Policy | str | Path) -> Iterator[None]:
         """Loads a write-verify policy for a while; at the end the chip has its former one again."""
         before = self._read_memory(Memory.POLICY, POLICY_DTYPE.itemsize)
         self.load_policy(policy)

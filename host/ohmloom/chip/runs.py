@@ -5,6 +5,7 @@ from __future__ import annotations
 from binascii import crc_hqx
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class Runs(Connection):
         kind = RunKind(answer.pop("kind"))
         return RunStatus(kind=kind, rows=answer["run"] & 0xFFFF, **answer)
 
-    def resume(self, *, policy: Policy | str | None = None, progress: Progress = no_progress) -> ProgramReport:
+    def resume(self, *, policy: Policy | str | Path | None = None, progress: Progress = no_progress) -> ProgramReport:
         """Goes on with the run that a power cut, a trip or a lost line has interrupted; a report (tiles, rows, columns) of the rest of it.
 
         Cells that did not converge before the interruption are in it as well, as EXHAUSTED with no conductance, so that `failed` has all of

@@ -17,6 +17,7 @@ from ohmloom.errors import ArgumentError, Error
 from ohmloom.link import Session
 from ohmloom.program_report import ProgramReport
 from ohmloom.spec import ChipSpec, Policy, registers
+from ohmloom.spec.arithmetic import FRACTION_BITS, correct
 from ohmloom.spec.commands import INFER, MVM, Command, Memory
 
 Floats = NDArray[np.float64]
@@ -55,6 +56,19 @@ class Vectors(Cells):
         result = np.concatenate([np.empty((0, spec.columns), np.int16), *pieces])
         return result[0] if given.ndim == 1 else result
 
+    def currents(self, tile: int, volts: ArrayLike, *, tia_range: int = 0) -> Floats:
+        """Column currents (A) of row voltages (V) either side of Vmid: (rows,) gives (columns,), a batch (n, rows) gives (n, columns).
+
+        Voltages are rounded to steps of the row DAC; currents are whole ADC codes corrected for the column's offset and gain, and end
+        where the converter does. Raises ArgumentError for a wrong shape and for voltages beyond the read limit.
+        """
+        spec, given = self.spec, np.asarray(volts, dtype=np.float64)
+        if not (np.abs(given) <= spec.limits.read_v).all():
+            raise ArgumentError(f"volts: finite values within +-{spec.limits.read_v} V wanted, given {volts!r}")
+        codes = self.mvm(tile, np.clip(np.rint(given / spec.row_dac.lsb_v), -spec.read_clamp, spec.read_clamp), tia_range=tia_range)
+        correction = self.correction[tile, tia_range]
+        return correct(codes, correction["offset"], correction["gain"]) * spec.amperes_per_code(tia_range) / (1 << FRACTION_BITS)
+
     def infer(self, X: ArrayLike, *, progress: Progress = no_progress) -> Floats:
         """Outputs (samples, outputs) of the network on the chip for inputs (samples, inputs), in the model's units.
 
@@ -80,7 +94,7 @@ class Vectors(Cells):
         network: Network,
         *,
         tolerance_siemens: float = 1e-6,
-        policy: Policy | str | None = None,
+        policy: Policy | str | Path | None = None,
         repair: bool = True,
         journal: bool = False,
         progress: Progress = no_progress,

@@ -82,7 +82,7 @@ def _deviations(chip: Chip, tile: int, times: list[float], samples: int) -> Iter
 
     from ohmloom.spec.policy import FORMED_SIEMENS
 
-    emulated = chip.info()["emulated"]
+    emulated = chip.emulated
     before = chip.read_conductance(tile, samples=samples)
     formed = before >= FORMED_SIEMENS
     if not formed.any():

@@ -260,6 +260,10 @@ class ChipSpec(_Section):
         """Rail DAC code of a voltage, rounded down so that it never exceeds what was asked; at most the last code."""
         return min(int(volts / self.rail_dac.lsb_v + 1e-9), (1 << self.rail_dac.bits) - 1)
 
+    def amperes_per_code(self, tia_range: int) -> float:
+        """Column current of one ADC code."""
+        return self.column_adc.lsb_v / self.afe.tia_ohm[tia_range]
+
     def siemens_per_code(self, tia_range: int) -> float:
         """Conductance that moves a column by one ADC code when its row is driven at the read clamp."""
         read_v = self.read_clamp * self.row_dac.lsb_v
