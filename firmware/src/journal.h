@@ -22,6 +22,8 @@ struct progress {
 void journal_start(void);
 
 const struct run *journal_run(void);
+
+/* Waits for the flash where a result is due: only then are its bad cells counted. */
 const struct progress *journal_progress(void);
 
 /* Rows that are loaded and not done. */
