@@ -231,7 +231,7 @@ def page(measured: dict[str, dict[str, Result]], streams: dict[str, Stream]) -> 
         "|---|---|---|---|",
     ]
     for chip, shares in streams.items():
-        lines.append(f"| {chip} | {shares.vectors} | {shares.requests:.1%} | {shares.answers:.1%} |")
+        lines.append(f"| {chip} | {shares.vectors} | {shares.requests:.0%} | {shares.answers:.0%} |")
     return "\n".join(lines) + "\n"
 
 
