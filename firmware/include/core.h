@@ -70,7 +70,7 @@
 #define CORE_REGISTER_CALL_LENGTH_MASK UINT32_C(0x00FFFF00)
 #define CORE_REGISTER_CALL_HEAD_SHIFT 24u /* written: halves of words that its answer leaves free before it; they count in its length */
 #define CORE_REGISTER_CALL_HEAD_MASK UINT32_C(0x03000000)
-#define CORE_REGISTER_CALL_UPPER_SHIFT 26u /* written: its answer goes to the upper half of the answer's slot */
+#define CORE_REGISTER_CALL_UPPER_SHIFT 26u /* written: its answer is in the upper half of the slot, the lower half of which counts in its length */
 #define CORE_REGISTER_CALL_UPPER_MASK UINT32_C(0x04000000)
 #define CORE_REGISTER_CALL_CUT_SHIFT 27u /* read: it reported a cell as TRIPPED */
 #define CORE_REGISTER_CALL_CUT_MASK UINT32_C(0x08000000)

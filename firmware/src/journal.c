@@ -88,6 +88,9 @@ static enum kept find_bad(uint32_t record, uint32_t *bad, int *tried) {
     const uint32_t at = find_result(record, &kept, bad);
     *tried = kept != NOTHING || at != results_at(record);
     if (kept == SPOILT) {
+        for (uint32_t word = 0; word < CHIP_BAD_WORDS; word++) {
+            bad[word] = 0; /* it has bits of no column */
+        }
         for (uint32_t column = 0; column < CHIP_COLUMNS; column++) {
             bad[column >> 5] |= 1u << (column & 31);
         }

@@ -18,7 +18,7 @@
 /* Where they are in the slot of the answer to RUN_NEXT: of the first attempt, and of one after it. */
 #define HEAD OHMLOOM_RUN_NEXT_ANSWER_CELLS_OFFSET
 #define AGAIN (MAILBOX_UPPER + HEAD)
-_Static_assert(HEAD % 2 == 0 && HEAD <= 6, "a report can begin there");
+_Static_assert(HEAD % 2 == 0 && HEAD / 2 <= CORE_REGISTER_CALL_HEAD_MASK >> CORE_REGISTER_CALL_HEAD_SHIFT, "a report can begin there");
 _Static_assert(HEAD + CELLS_BYTES <= MAILBOX_UPPER, "two reports fit a slot");
 #define NOT_INLINE __attribute__((noinline)) /* what some rows need saves no registers for what all do */
 

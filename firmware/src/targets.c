@@ -102,10 +102,6 @@ int targets_fetch(void) {
 }
 
 void targets_leave(uint32_t payload, uint32_t column) {
-    if (forming()) {
-        write8(payload + MASK + column, 0);
-        return;
-    }
     const uint32_t cell = payload + CELLS + 3 * column;
     write8(cell + 1, read8(cell + 1) & 15);
     write8(cell + 2, 0);

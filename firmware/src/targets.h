@@ -27,10 +27,11 @@ void targets_expect_these(uint32_t row, uint32_t payload);
 /* For spare time, when flash is free: reads some bytes of the expected row. Answers 0 when all are there. */
 int targets_fetch(void);
 
-/* In a payload at this address a cell is left alone. */
+/* In the payload of a PROGRAM at this address a cell is left alone. */
 void targets_leave(uint32_t payload, uint32_t column);
 
-/* All cells are, but those of these columns: one bit each, CHIP_BAD_WORDS. The payload is that of `targets`, or has had others left alone. */
+/* All cells are, but those of these columns: one bit each, CHIP_BAD_WORDS. The payload, of a PROGRAM or a FORM, is that of `targets`, or has
+ * had others left alone. */
 void targets_leave_all_but(uint32_t payload, const uint8_t *targets, const uint32_t *columns);
 
 /* Of a PROGRAM's payload. */

@@ -50,7 +50,7 @@ class RequestPort(wiring.Signature):
 
     `valid` rises with `type`, `length` (payload bytes, at `MemoryMap.request(slot)`) and stays until `done`, a strobe with
     which `answer_type` and `answer_length` are given; the answer's payload is at `MemoryMap.answer(answer_slot)` by then. It is
-    behind `head` halves of words that are somebody else's and count in its length; with `upper` from the slot's middle on.
+    behind `head` halves of words that are somebody else's and count in its length, as does the lower half of the slot with `upper`.
     """
 
     def __init__(self, spec: ChipSpec) -> None:

@@ -36,7 +36,7 @@ def library(built: Built, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CD
     command = ["cc", *flags, *renamed, *includes, "-o", output, *sources, HERE / "buffer.c"]
     subprocess.run(command, check=True)
     loaded = ctypes.CDLL(str(output))
-    for name in ("own_multiply", "own_divide", "divide_wide", "crc32"):
+    for name in ("own_multiply", "own_divide", "divide_wide", "count_ones", "crc32"):
         getattr(loaded, name).restype = ctypes.c_uint32
     loaded.multiply_wide.restype = ctypes.c_uint64
     return loaded
@@ -46,6 +46,11 @@ def library(built: Built, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CD
 def test_products(library: ctypes.CDLL, a: int, b: int) -> None:
     assert library.own_multiply(ctypes.c_uint32(a), ctypes.c_uint32(b)) == a * b & 0xFFFFFFFF
     assert library.multiply_wide(ctypes.c_uint32(a), ctypes.c_uint32(b)) == a * b
+
+
+@given(bits=WORDS)
+def test_ones(library: ctypes.CDLL, bits: int) -> None:
+    assert library.count_ones(ctypes.c_uint32(bits)) == bits.bit_count()
 
 
 @given(a=st.integers(0, (1 << 64) - 1), small=WORDS, b=WORDS)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.firmware.machines import Machine, PowerCut
+from tests.firmware.machines import Machine, PowerCut, compile_native
+from tests.firmware.test_answers import Both
 
-from ohmloom.spec import registers
+from ohmloom.spec import core, load_chip, registers
 from ohmloom.spec.commands import (
     NO_ROW,
     RUN_BEGIN,
@@ -23,8 +26,10 @@ from ohmloom.spec.commands import (
     RowState,
     RunKind,
 )
+from ohmloom.spec.generate import chip_header
 from ohmloom_emulator.controller.controller import Controller
 from ohmloom_emulator.fabric import Fabric
+from ohmloom_firmware import build_firmware
 
 ROWS = ((0, 1), (0, 6), (1, 0))
 RUN = 77
@@ -70,6 +75,45 @@ def check_end(machine: Machine, host: Host) -> None:
         assert kept["state"] == RowState.DONE
         if (tile, row) in host.told:
             np.testing.assert_array_equal(kept["bad"], host.told[tile, row]["status"] != CellStatus.CONVERGED)
+
+
+@pytest.mark.parametrize("columns", [12, 20, 34])
+def test_columns_that_fill_no_byte(tmp_path: Path, columns: int) -> None:
+    """Answers as the emulator's. When all places for a row's result are spoilt, its cells count as bad, and no others."""
+    text = Path(str(files("ohmloom.spec") / "chips" / "bench-8x16.toml")).read_text("utf-8")
+    changes = {"columns = 16": f"columns = {columns}", "column_adcs = 1": f"column_adcs = {-(-columns // 16)}"}
+    changes["over_current_a = 0.006"] = "over_current_a = 0.012"
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "chip.toml").write_text(text, "utf-8")
+    spec, rng = load_chip(tmp_path / "chip.toml"), np.random.default_rng(columns)
+    build_firmware(spec, tmp_path)
+    machine = Machine(spec, [compile_native(tmp_path / "build", tmp_path / "native")], tmp_path)
+    both = Both(machine, seed=columns)
+    for kind, key in ((RunKind.FORM, registers.ARM_KEY), (RunKind.PROGRAM, 0)):
+        both.ask(RUN_BEGIN, run=RUN, kind=kind, key=key, retries=2)
+        for row in range(3):
+            cells = np.stack([rng.choice([500, 2000], columns, p=[0.8, 0.2]), rng.integers(0, 3, columns) * 30], axis=1)
+            both.ask(RUN_LOAD, tile=0, row=row, cells=cells.ravel())
+        attempts = [int(both.ask(RUN_NEXT)["attempts"]) for _ in range(3)]
+        both.ask(RUN_STATUS)
+        for row in range(3):
+            both.ask(RUN_ROW, tile=0, row=row)
+    assert max(attempts) == 3
+    machine.stop()
+
+    sizes = chip_header.journal(spec)
+    result = 2 * sizes["BAD_BYTES"]
+    places = core.FLASH_JOURNAL + core.FLASH_SECTOR_BYTES + sizes["TARGET_BYTES"] + chip_header.MARK_BYTES
+    for place in range(sizes["RECORD_RESULTS"]):
+        at = places + place * result
+        machine.flash[at : at + result] = [0xFE] + (result - 1) * [0xFF]  # the power went after one bit
+    machine.start(machine.controller)
+    rows = [ask(machine, RUN_ROW, tile=0, row=row)["bad"] for row in range(3)]
+    assert rows[0].all()
+    assert ask(machine, RUN_STATUS)["bad"] == sum(int(row.sum()) for row in rows)
+    machine.stop()
 
 
 @pytest.mark.parametrize("hurry", [False, True])

@@ -17,7 +17,9 @@ from ohmloom_hdl.engines.samples import SampleMemoryPort, sample_memory
 from ohmloom_hdl.engines.verify import VerifyRow
 from ohmloom_hdl.interfaces import CODE, AfePort, EnginePort, JobKind, StorePort
 
-FAILED, CUT = CODE + 1, CODE + 2  # bits of a state: EXHAUSTED and STUCK are 2 and 3, TRIPPED is 4
+# Bits of a state, of cells that ended without having converged, and of those whose pulse was cut
+FAILED, CUT = CODE + 1, CODE + 2
+assert (CellStatus.EXHAUSTED, CellStatus.STUCK, CellStatus.TRIPPED) == (0b010, 0b011, 0b100)
 
 
 class WriteVerify(wiring.Component):

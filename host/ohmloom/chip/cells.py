@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 # Averaged so that noise cannot take a formed cell for a virgin one.
 VIRGIN_SAMPLES = 16
-HIGHEST_TARGET = 2000  # verify code
+HIGHEST_TARGET_CODE = 2000  # of a verify
 # The two parts of a cell's range that a working cell reaches, far enough apart that no stuck cell is in both.
 FAULT_LEVELS, FAULT_TOLERANCE, FAULT_SAMPLES = (0.25, 0.75), 0.4, 16
 
@@ -182,7 +182,7 @@ class Cells(Runs, Core):
             stuck |= report.failed
         conductance = np.full(shape, np.nan)
         # A stuck cell's level becomes its target, so it is one that a target may have; noise and saturated converters go beyond.
-        highest = HIGHEST_TARGET * self.spec.siemens_per_code(self.spec.verify_range)
+        highest = HIGHEST_TARGET_CODE * self.spec.siemens_per_code(self.spec.verify_range)
         for tile in range(self.spec.tiles):
             read = self.read_conductance(tile, samples=FAULT_SAMPLES)
             conductance[tile][stuck[tile]] = np.clip(read[stuck[tile]], 0.0, highest)
@@ -234,7 +234,7 @@ class Cells(Runs, Core):
         step = self.spec.siemens_per_code(self.spec.verify_range)
         selected = np.isfinite(target)
         wanted = target[selected]
-        highest = HIGHEST_TARGET * step
+        highest = HIGHEST_TARGET_CODE * step
         if np.isinf(target).any() or (wanted < 0).any() or (wanted > highest).any():
             raise ArgumentError(
                 f"target_siemens: values within 0..{highest:.3g} or NaN wanted, given {np.nanmin(target):.3g}..{np.nanmax(target):.3g}"

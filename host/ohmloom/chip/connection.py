@@ -150,12 +150,7 @@ class Connection:
     @property
     def correction(self) -> NDArray[Any]:
         """Offset and gain corrections in force, CORRECTION_DTYPE records (tiles, ranges, columns); calibrates tiles that never were."""
-        spec = self.spec
-        for tile in range(spec.tiles):
-            self._calibrate_once(tile)
-        shape = (spec.tiles, len(spec.afe.tia_ohm), spec.columns)
-        content = self._read_memory(Memory.CORRECTION, int(np.prod(shape)) * CORRECTION_DTYPE.itemsize)
-        return np.frombuffer(content, CORRECTION_DTYPE).reshape(shape)
+        return np.stack([self._calibrate_once(tile) for tile in range(self.spec.tiles)])
 
     def selftest(self) -> list[SelftestFinding]:
         """Everything that is wrong with memories, converters, reference resistors and rows; an empty list is good.
@@ -190,12 +185,19 @@ class Connection:
 
     # Inside
 
-    def _calibrate_once(self, tile: int) -> None:
-        """Calibrates a tile whose stored correction is still the neutral one; warns, once, where no firmware runs that could."""
-        size = len(self.spec.afe.tia_ohm) * self.spec.columns * CORRECTION_DTYPE.itemsize
-        stored = np.frombuffer(self._read_memory(Memory.CORRECTION, size, tile * size), CORRECTION_DTYPE)
+    def _stored_correction(self, tile: int) -> NDArray[Any]:
+        shape = len(self.spec.afe.tia_ohm), self.spec.columns
+        size = int(np.prod(shape)) * CORRECTION_DTYPE.itemsize
+        return np.frombuffer(self._read_memory(Memory.CORRECTION, size, tile * size), CORRECTION_DTYPE).reshape(shape)
+
+    def _calibrate_once(self, tile: int) -> NDArray[Any]:
+        """Calibrates a tile whose stored correction is still the neutral one; warns, once, where no firmware runs that could.
+
+        Returns the tile's correction, (ranges, columns).
+        """
+        stored = self._stored_correction(tile)
         if not (stored["offset"] == 0).all() or not (stored["gain"] == GAIN_ONE).all():
-            return
+            return stored
         try:
             self.calibrate(tile)
         except ChipError as error:
@@ -207,6 +209,8 @@ class Connection:
                     "the controller runs no firmware, which calibrates its columns: offsets (5 codes) and gain errors (2 %) stay in",
                     stacklevel=2,
                 )
+            return stored
+        return self._stored_correction(tile)
 
     def _registers(self) -> dict[str, int]:
         values: dict[str, int] = {}

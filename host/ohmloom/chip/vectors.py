@@ -60,13 +60,17 @@ class Vectors(Cells):
         """Column currents (A) of row voltages (V) either side of Vmid: (rows,) gives (columns,), a batch (n, rows) gives (n, columns).
 
         Voltages are rounded to steps of the row DAC; currents are whole ADC codes corrected for the column's offset and gain, and end
-        where the converter does. Raises ArgumentError for a wrong shape and for voltages beyond the read limit.
+        where the converter does. A tile that never was is calibrated first. Raises ArgumentError for a wrong shape and for voltages
+        beyond the read limit.
         """
         spec, given = self.spec, np.asarray(volts, dtype=np.float64)
+        tia_range = self._index("tia_range", tia_range, len(spec.afe.tia_ohm))
+        if given.ndim not in (1, 2) or given.shape[-1] != spec.rows:
+            raise ArgumentError(f"volts: shape ({spec.rows},) or (n, {spec.rows}) wanted, given {given.shape}")
         if not (np.abs(given) <= spec.limits.read_v).all():
             raise ArgumentError(f"volts: finite values within +-{spec.limits.read_v} V wanted, given {volts!r}")
+        correction = self._calibrate_once(self._tile(tile))[tia_range]
         codes = self.mvm(tile, np.clip(np.rint(given / spec.row_dac.lsb_v), -spec.read_clamp, spec.read_clamp), tia_range=tia_range)
-        correction = self.correction[tile, tia_range]
         return correct(codes, correction["offset"], correction["gain"]) * spec.amperes_per_code(tia_range) / (1 << FRACTION_BITS)
 
     def infer(self, X: ArrayLike, *, progress: Progress = no_progress) -> Floats:

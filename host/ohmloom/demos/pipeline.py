@@ -140,7 +140,7 @@ class _Clock:
 
     def __init__(self, chip: Chip) -> None:
         self._chip = chip
-        self.emulated = bool(chip.info()["emulated"])
+        self.emulated = chip.emulated
         self.wall_s: dict[str, float] = {}
         self.meters: dict[str, Meters] = {}
 

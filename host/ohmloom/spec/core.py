@@ -88,7 +88,7 @@ ANSWER = _register("answer", 0x0C, "w", "ends the request", *_ANSWER)
 CALL = _register(
     "call", 0x10, "rw", "has a request executed; read: what it was answered", *_ANSWER,
     ("head", 24, 2, "written: halves of words that its answer leaves free before it; they count in its length"),
-    ("upper", 26, 1, "written: its answer goes to the upper half of the answer's slot"),
+    ("upper", 26, 1, "written: its answer is in the upper half of the slot, the lower half of which counts in its length"),
     ("cut", 27, 1, "read: it reported a cell as TRIPPED"),
 )
 ALIVE = _register("alive", 0x14, "w", "1: requests for the firmware are shown to it; 0: they are refused with NO_FIRMWARE", ("alive", 0, 1, ""))

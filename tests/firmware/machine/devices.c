@@ -305,7 +305,7 @@ static void call(uint32_t word) {
     const uint32_t half = word & CORE_REGISTER_CALL_UPPER_MASK ? UINT32_C(1) << (CHIP_SLOT_BITS - 1) : 0;
     uint8_t *const place = answer_place() + half + before;
     hear(place, bytes);
-    bus.called = answer[0] | (before + bytes) << 8;
+    bus.called = answer[0] | (half + before + bytes) << 8;
     if (answer[0] == (OHMLOOM_COMMAND_PROGRAM | OHMLOOM_ANSWER) || answer[0] == (OHMLOOM_COMMAND_FORM | OHMLOOM_ANSWER)) {
         count_cells(place);
     }
