@@ -231,6 +231,7 @@ FORM = Command(
     0x23, "FORM", "gateware", "forms the masked cells of one row; needs the arm key, which it uses up",
     Layout((_TILE, _ROW), Array("mask", "u8", "one byte a column: 1 = form if not formed")),
     Layout((), _CELLS),
+    "Whether a cell is formed is told from its verify code: CALIBRATE first, or a column's offset passes for a formed cell.",
 )
 IV = Command(
     0x30, "IV", "firmware", "reads one cell at a list of row codes within the read clamp",
