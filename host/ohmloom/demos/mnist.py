@@ -33,7 +33,7 @@ def mnist(root: Path | None) -> tuple[Bytes, Bytes, Bytes, Bytes, str]:
     if len(images) <= TRAIN:
         raise Error(f"{folder}: {len(images)} test images and no training images; more than {TRAIN} wanted")
     rest = len(images) - TRAIN
-    note = f"no training images in {folder}: trained on the first {TRAIN} test images, tested on the other {rest}"
+    note = f"no training images in {folder.name}: trained on the first {TRAIN} test images, tested on the other {rest}"
     return images[:TRAIN], labels[:TRAIN], images[TRAIN:], labels[TRAIN:], note
 
 
