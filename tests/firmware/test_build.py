@@ -6,7 +6,6 @@ import json
 import sys
 import zlib
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +66,13 @@ def test_another_chip_in_the_same_folder(built: Built, lab: tuple[Image, Path]) 
 
 
 def test_a_chip_whose_reports_have_no_room_is_refused(tmp_path: Path) -> None:
-    spec = Path(str(files("ohmloom.spec") / "chips" / "lab-128x128x4.toml")).read_text("utf-8")
-    for payload_bytes in (1024, 1025):
-        path = tmp_path / f"{payload_bytes}.toml"
-        path.write_text(spec.replace("payload_bytes = 2048", f"payload_bytes = {payload_bytes}"), "utf-8")
+    lab = load_chip("lab-128x128x4")
+    narrow, enough = (
+        lab.model_copy(update={"link": lab.link.model_copy(update={"payload_bytes": size})}) for size in (1024, 1025)
+    )
     with pytest.raises(SpecError, match=r"payload_bytes is 1024; .* 1292 bytes, for which it has to be more than 1024"):
-        build_firmware(load_chip(tmp_path / "1024.toml"), tmp_path / "build")
-    assert build_firmware(load_chip(tmp_path / "1025.toml"), tmp_path / "build").binary
+        build_firmware(narrow, tmp_path)
+    assert build_firmware(enough, tmp_path).binary
 
 
 def test_stack_bound_holds(built: Built, new_machine: Callable[[str], Machine]) -> None:

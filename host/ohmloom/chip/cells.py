@@ -182,13 +182,16 @@ class Cells(Runs, Core):
             stuck |= report.failed
         conductance = np.full(shape, np.nan)
         # A stuck cell's level becomes its target, so it is one that a target may have; noise and saturated converters go beyond.
-        highest = HIGHEST_TARGET_CODE * self.spec.siemens_per_code(self.spec.verify_range)
         for tile in range(self.spec.tiles):
             read = self.read_conductance(tile, samples=FAULT_SAMPLES)
-            conductance[tile][stuck[tile]] = np.clip(read[stuck[tile]], 0.0, highest)
+            conductance[tile][stuck[tile]] = np.clip(read[stuck[tile]], 0.0, self._highest_target_siemens)
         return FaultMap(stuck, conductance)
 
     # Inside
+
+    @property
+    def _highest_target_siemens(self) -> float:
+        return HIGHEST_TARGET_CODE * self.spec.siemens_per_code(self.spec.verify_range)
 
     def _program_tiles(
         self,
@@ -234,7 +237,7 @@ class Cells(Runs, Core):
         step = self.spec.siemens_per_code(self.spec.verify_range)
         selected = np.isfinite(target)
         wanted = target[selected]
-        highest = HIGHEST_TARGET_CODE * step
+        highest = self._highest_target_siemens
         if np.isinf(target).any() or (wanted < 0).any() or (wanted > highest).any():
             raise ArgumentError(
                 f"target_siemens: values within 0..{highest:.3g} or NaN wanted, given {np.nanmin(target):.3g}..{np.nanmax(target):.3g}"
